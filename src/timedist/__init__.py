@@ -1,0 +1,7 @@
+"""TimeDist: a probability distribution at every time step, for Keras 3."""
+
+from timedist import distributions
+
+__version__ = "0.1.0"
+
+__all__ = ["__version__", "distributions"]

@@ -1,0 +1,363 @@
+"""`Distribution`: an immutable value made of parameter tensors.
+
+The base does the shape, dtype and seed work once, in its public methods; a family declares a table
+of parameters and a few hooks (`_log_prob`, `_sample`, …). A hook a family does not write either
+follows from others or makes the public method raise `NotImplementedError`.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, dataclass_transform
+
+import keras
+import numpy as np
+from keras import ops
+
+from timedist.distributions import fields
+from timedist.distributions.value import Shape, Value
+from timedist.ops import compat, random, special
+
+Tensor = Any
+
+_FIX = (
+    "Call a method that says which tensor you mean, e.g. `.sample()`, `.mean()` or "
+    "`.quantile(0.9)` (in a Sequential model: a `timedist.layers.Sample()` in between)."
+)
+
+
+@dataclass_transform(
+    field_specifiers=(fields.parameter, fields.component, fields.static), frozen_default=True
+)
+class Distribution(Value):
+    """A batch of probability distributions of one family, as an immutable value.
+
+    Shapes are `sample_shape + batch_shape + event_shape`. Time is a batch axis: a sequence head
+    over `(batch, time, features)` has `batch_shape == (batch, time)`, and `log_prob(y)` has that
+    shape too. Parameters broadcast against each other and are at least float32.
+
+    Where Keras or NumPy asks for an array, it is the mean; inside a layer that knows nothing of
+    distributions it is a `TypeError`.
+
+    To write a family, declare its parameters and write hooks:
+
+    >>> from timedist.distributions import Distribution, constraints, parameter
+    >>> from keras import ops
+    >>> class Rayleigh(Distribution):
+    ...     scale: object = parameter(constraints.positive, 1.0)
+    ...     def _log_prob(self, x):
+    ...         z = x / self.scale
+    ...         return ops.log(z / self.scale) - 0.5 * z * z
+    ...     def _mean(self):
+    ...         return self.scale * (3.141592653589793 / 2) ** 0.5
+    >>> Rayleigh([1.0, 2.0])
+    Rayleigh(batch_shape=(2,), event_shape=(), dtype=float32)
+    """
+
+    discrete: ClassVar[bool] = False
+    absent: ClassVar[dict[str, str]] = {}
+
+    # --- shapes --------------------------------------------------------------------------------
+
+    @property
+    def batch_shape(self) -> Shape:
+        """Shape of the batch, time axes included; unknown sizes are `None`."""
+        hook = getattr(self, "_batch_shape", None)
+        if hook is not None:
+            return hook()
+        row = next(r for r in self._parameters() if self._values[r.name] is not None)
+        shape = _static_shape(self._values[row.name])
+        return shape[: len(shape) - row.event_rank]
+
+    @property
+    def event_shape(self) -> Shape:
+        """Shape of one draw; `()` for scalar families."""
+        hook = getattr(self, "_event_shape", None)
+        return () if hook is None else hook()
+
+    @property
+    def shape(self) -> Shape:
+        """`batch_shape + event_shape`, the shape of the mean."""
+        return self.batch_shape + self.event_shape
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes of `shape`."""
+        return len(self.shape)
+
+    @property
+    def dtype(self) -> str:
+        """Dtype of the parameters, at least float32."""
+        return keras.backend.standardize_dtype(self.leaves()[0].dtype)
+
+    def __repr__(self) -> str:
+        return (
+            f"{self._family}(batch_shape={self.batch_shape}, event_shape={self.event_shape}, "
+            f"dtype={self.dtype})"
+        )
+
+    def __getitem__(self, index: Any) -> Any:
+        """Slice the batch axes, e.g. `d[:, -1]` is the last step of every sequence."""
+        index = _full_index(index, len(self.batch_shape), self._family)
+        return self.map_leaves(lambda leaf: leaf[index])
+
+    def __len__(self) -> int:
+        if not self.batch_shape:
+            raise TypeError(f"{self!r} has no batch axis and so no length")
+        return self.batch_shape[0]  # type: ignore[return-value]
+
+    def __iter__(self) -> Any:
+        return (self[i] for i in range(len(self)))
+
+    def reshape_batch(self, shape: Sequence[Any]) -> Any:
+        """The same distributions in another batch shape.
+
+        Args:
+            shape: the new batch shape; sizes may be scalars of the backend, one may be -1.
+
+        Returns:
+            A distribution with the same number of batch elements.
+        """
+        rank = len(self.batch_shape)
+        return self.map_leaves(lambda x: ops.reshape(x, (*shape, *ops.shape(x)[rank:])))
+
+    # --- arrays --------------------------------------------------------------------------------
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        mean = self._mean_for_conversion()
+        return np.asarray(compat.to_numpy(mean), dtype=dtype)
+
+    def __jax_array__(self) -> Tensor:
+        return self._mean_for_conversion()
+
+    def _mean_for_conversion(self) -> Tensor:
+        caller = compat.keras_caller()
+        if caller is not None:
+            kind, owner = caller
+            remedy = _FIX if kind == "layer" else (
+                "Use `timedist.losses.NegativeLogLikelihood`, or let the model output `.mean()`."
+            )
+            raise TypeError(
+                f"The {kind} {owner.name!r} ({type(owner).__name__}) takes a tensor but got a "
+                f"distribution, {self!r}. {remedy}"
+            )
+        return self.mean()
+
+    def __bool__(self) -> bool:
+        raise TypeError(f"the truth value of a distribution is not defined: {self!r}")
+
+    # --- drawing -------------------------------------------------------------------------------
+
+    def sample(self, sample_shape: int | Sequence[int] = (), seed: random.Seed = None) -> Tensor:
+        """Draw independent samples, with gradients to the parameters of continuous families.
+
+        Args:
+            sample_shape: int or tuple, the shape of the block of samples. Default `()`: one draw.
+            seed: int, `keras.random.SeedGenerator` or `None` (Keras's global seed). Inside a layer
+                that runs under JAX's jit, give a `SeedGenerator` the layer owns.
+
+        Returns:
+            Tensor of shape `sample_shape + batch_shape + event_shape`.
+
+        Raises:
+            TypeError: if the seed is none of these.
+        """
+        on_device = self._on_device()
+        return on_device._hook("sample")(_as_shape(sample_shape), random.check_seed(seed))
+
+    # --- densities -----------------------------------------------------------------------------
+
+    def log_prob(self, value: Any) -> Tensor:
+        """Logarithm of the density or mass at `value`; `-inf` outside the support, NaN at NaN.
+
+        Args:
+            value: tensor that broadcasts against `batch_shape + event_shape`.
+
+        Returns:
+            Tensor of the broadcast shape without the event axes.
+
+        Raises:
+            ValueError: if the shape of `value` does not fit.
+        """
+        return self._at(value, "log_prob")
+
+    def prob(self, value: Any) -> Tensor:
+        """Density or mass at `value`: `exp(log_prob(value))`; see `log_prob`."""
+        return ops.exp(self.log_prob(value))
+
+    def cdf(self, value: Any) -> Tensor:
+        """P(X <= value), elementwise over the batch; arguments and result as for `log_prob`."""
+        return self._at(value, "cdf")
+
+    def log_cdf(self, value: Any) -> Tensor:
+        """log P(X <= value), by a formula of its own in the lower tail where the family has one."""
+        return self._at(value, "log_cdf", lambda d, x: special.where(
+            (c := d._hook("cdf")(x)) > 0, ops.log(special.maximum(c, float(special.finfo(c).tiny))), -math.inf))
+
+    def survival_function(self, value: Any) -> Tensor:
+        """P(X > value), by a formula of its own in the upper tail where the family has one."""
+        return self._at(value, "survival", lambda d, x: 1.0 - d._hook("cdf")(x))
+
+    def quantile(self, p: Any) -> Tensor:
+        """The smallest x with `cdf(x) >= p`.
+
+        Args:
+            p: probability in [0, 1], a tensor that broadcasts against `batch_shape`.
+
+        Returns:
+            Tensor of the broadcast shape (for `Independent`: of every component, with the event axes).
+
+        Raises:
+            ValueError: if a number in `p` is outside [0, 1].
+        """
+        on_device = self._on_device()
+        hook = on_device._hook("quantile")
+        p = ops.cast(ops.convert_to_tensor(p), on_device.dtype)
+        if compat.is_concrete(p) and not np.all((q := compat.to_numpy(p)) >= 0.0) & np.all(q <= 1.0):
+            raise ValueError(f"{self._family}.quantile: p must be in [0, 1], got {q!r}")
+        _check_broadcast(self._family, "quantile", tuple(p.shape), self.batch_shape)
+        return hook(p)
+
+    def interval(self, level: float) -> tuple[Tensor, Tensor]:
+        """The central interval that holds `level` of the probability.
+
+        Args:
+            level: number in (0, 1), e.g. 0.9 for the interval from the 5 % to the 95 % quantile.
+
+        Returns:
+            Two tensors, lower and upper end, each of the shape of `quantile`.
+
+        Raises:
+            ValueError: if `level` is not between 0 and 1.
+        """
+        if not 0.0 < level < 1.0:
+            raise ValueError(f"interval: level must be between 0 and 1, got {level!r}")
+        return self.quantile(0.5 - level / 2), self.quantile(0.5 + level / 2)
+
+    # --- moments -------------------------------------------------------------------------------
+
+    def mean(self) -> Tensor:
+        """Expected value, shape `batch_shape + event_shape`; NaN where it does not exist."""
+        return self._on_device()._hook("mean")()
+
+    def variance(self) -> Tensor:
+        """Variance of every component, shape `batch_shape + event_shape`; NaN where undefined."""
+        return self._on_device()._hook("variance")()
+
+    def stddev(self) -> Tensor:
+        """Square root of `variance`."""
+        return ops.sqrt(self.variance())
+
+    def mode(self) -> Tensor:
+        """The most probable value, shape `batch_shape + event_shape`."""
+        return self._on_device()._hook("mode")()
+
+    def median(self) -> Tensor:
+        """`quantile(0.5)`."""
+        return self.quantile(0.5)
+
+    def entropy(self) -> Tensor:
+        """Differential or Shannon entropy in nats, shape `batch_shape`."""
+        return self._on_device()._hook("entropy")()
+
+    # --- for losses ----------------------------------------------------------------------------
+
+    def log_prob_where(self, value: Any, observed: Any) -> Tensor:
+        """`log_prob(value)`, counting only what is observed; the rest has gradient exactly zero.
+
+        Args:
+            value: tensor of shape `batch_shape + event_shape`; may be NaN where not observed.
+            observed: boolean tensor of the same shape.
+
+        Returns:
+            Tensor of shape `batch_shape`. Components of `Independent` that are not observed are
+            left out of the sum; for other vectors one missing component leaves out the whole event.
+        """
+        on_device = self._on_device()
+        value = ops.cast(ops.convert_to_tensor(value), on_device.dtype)
+        return on_device._log_prob_of_observed(value, ops.cast(observed, "bool"))
+
+    def _log_prob_of_observed(self, value: Tensor, observed: Tensor) -> Tensor:
+        hook = getattr(self, "_log_prob_where", None)
+        if hook is not None:
+            return hook(value, observed)
+        axes = tuple(range(-len(self.event_shape), 0))
+        whole = ops.all(observed, axis=axes) if axes else observed
+        each = ops.reshape(whole, (*ops.shape(whole), *(1 for _ in axes))) if axes else whole
+        log_prob = self._hook("log_prob")(ops.where(each, value, self._harmless_value(value)))
+        return special.where(whole, log_prob, 0.0)
+
+    def _harmless_value(self, like: Tensor) -> Tensor:
+        """A value with a finite log density and finite gradients, to stand where none is observed."""
+        for name in ("_mode", "_mean"):
+            hook = getattr(self, name, None)
+            if hook is not None:
+                value = ops.stop_gradient(ops.cast(hook(), like.dtype))
+                return special.where(ops.isfinite(value), value, 1.0)
+        return ops.ones_like(like)
+
+    # --- dispatch ------------------------------------------------------------------------------
+
+    def _on_device(self) -> Any:
+        """Itself, with NumPy parameters (from `timedist.predict`) turned into tensors."""
+        if any(isinstance(leaf, np.ndarray) for leaf in self.leaves()):
+            return self.map_leaves(ops.convert_to_tensor)
+        return self
+
+    def _hook(self, name: str) -> Callable:
+        hook = getattr(self, f"_{name}", None)
+        if hook is None:
+            reason = self.absent.get(name, "TimeDist has no formula for it")
+            raise NotImplementedError(f"{self._family} has no {name}: {reason}")
+        return hook
+
+    def _at(self, value: Any, name: str, otherwise: Callable | None = None) -> Tensor:
+        """Call hook `name` at `value`, converted and checked, or derive the result."""
+        on_device = self._on_device()
+        value = ops.cast(ops.convert_to_tensor(value), on_device.dtype)
+        _check_broadcast(self._family, name, tuple(value.shape), self.shape)
+        if otherwise is not None and not hasattr(on_device, f"_{name}"):
+            return otherwise(on_device, value)
+        return on_device._hook(name)(value)
+
+
+def _as_shape(sample_shape: int | Sequence[int]) -> tuple[int, ...]:
+    sizes = sample_shape if isinstance(sample_shape, Sequence) else (sample_shape,)
+    try:
+        shape = tuple(operator.index(size) for size in sizes)
+    except TypeError:
+        shape = (-1,)
+    if any(size < 0 for size in shape):
+        raise ValueError(f"sample_shape must be an int >= 0 or a tuple of them, got {sample_shape!r}")
+    return shape
+
+
+def _static_shape(tensor: Tensor) -> Shape:
+    return tuple(d if isinstance(d, int) else None for d in tensor.shape)
+
+
+def _check_broadcast(family: str, method: str, given: Sequence[Any], expected: Sequence[Any]) -> None:
+    for a, b in zip(reversed(tuple(given)), reversed(tuple(expected)), strict=False):
+        if isinstance(a, int) and isinstance(b, int) and a != b and 1 not in (a, b):
+            raise ValueError(
+                f"{family}.{method}: a value of shape {tuple(given)} does not broadcast against "
+                f"{tuple(expected)}, the batch and event shape of the distribution"
+            )
+
+
+def _full_index(index: Any, rank: int, family: str) -> tuple:
+    """Write out `...` and missing axes, so that an index never reaches into the event axes."""
+    parts = index if isinstance(index, tuple) else (index,)
+    taken = sum(part is not None and part is not Ellipsis for part in parts)
+    if taken > rank:
+        raise IndexError(f"{family}: {taken} indices for a batch of {rank} axes: {index!r}")
+    rest = (slice(None),) * (rank - taken)
+    if not any(part is Ellipsis for part in parts):
+        return (*parts, *rest)
+    at = next(i for i, part in enumerate(parts) if part is Ellipsis)
+    return (*parts[:at], *rest, *parts[at + 1 :])
+
+
+compat.register_tensor_conversion(Distribution, lambda d: d._mean_for_conversion())

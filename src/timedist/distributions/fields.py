@@ -1,0 +1,94 @@
+"""The parameter table: what a family declares, once, and everything else is derived from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from timedist.distributions.constraints import Constraint
+
+REQUIRED = object()
+
+
+class Field:
+    """One row of a family's table: a descriptor that reads the value and refuses writes."""
+
+    name: str
+
+    def __init__(self, default: Any = REQUIRED):
+        self.default = default
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else instance._values[self.name]
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        raise AttributeError(
+            f"{type(instance).__name__} is immutable: build a new one instead of setting {self.name!r}"
+        )
+
+
+class Parameter(Field):
+    """A tensor-valued parameter.
+
+    Args:
+        constraint: the valid values.
+        default: value when not given; required without one.
+        event_rank: how many trailing axes one parameter has (1 for a vector of logits).
+        instead_of: name of another parameter that says the same; just one of the two is given.
+        convert: from the other parameter's value to this one's.
+    """
+
+    def __init__(
+        self,
+        constraint: Constraint,
+        default: Any = REQUIRED,
+        event_rank: int = 0,
+        instead_of: str | None = None,
+        convert: Callable[[Any], Any] | None = None,
+    ):
+        super().__init__(None if instead_of else default)
+        self.constraint = constraint
+        self.event_rank = event_rank
+        self.instead_of = instead_of
+        self.convert = convert
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        if instance is None:
+            return self
+        value = instance._values.get(self.name)
+        if value is None and self.instead_of is not None and self.convert is not None:
+            return self.convert(instance._values[self.instead_of])
+        return value
+
+
+class Component(Field):
+    """A distribution that this distribution is made of."""
+
+
+class Static(Field):
+    """A plain, hashable Python value."""
+
+
+def parameter(
+    constraint: Constraint,
+    default: Any = REQUIRED,
+    *,
+    event_rank: int = 0,
+    instead_of: str | None = None,
+    convert: Callable[[Any], Any] | None = None,
+) -> Any:
+    """Declare a tensor-valued parameter in the body of a family; see `Parameter`."""
+    return Parameter(constraint, default, event_rank, instead_of, convert)
+
+
+def component() -> Any:
+    """Declare a distribution that the family is made of."""
+    return Component()
+
+
+def static(default: Any = REQUIRED) -> Any:
+    """Declare a plain Python value of the family."""
+    return Static(default)

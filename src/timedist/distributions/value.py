@@ -1,0 +1,264 @@
+"""`Value`: an immutable object made of parameter tensors, declared by a table.
+
+What a distribution is before it is a distribution: construction, validation, structure. It is a
+leaf for `keras.tree` and a pytree for the backend, so it may enter and leave compiled functions.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+from keras import ops
+
+from timedist.distributions import fields
+from timedist.ops import compat
+
+Tensor = Any
+Shape = tuple[int | None, ...]
+
+
+class Value:
+    """An immutable object made of tensors, other values and plain Python values.
+
+    A subclass declares its table with `parameter`, `component` and `static` in its body; the
+    constructor, validation, broadcasting and the pytree protocols follow from it.
+    """
+
+    table: ClassVar[tuple[fields.Field, ...]] = ()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        own = tuple(v for v in vars(cls).values() if isinstance(v, fields.Field))
+        names = {row.name for row in own}
+        cls.table = tuple(row for row in cls.table if row.name not in names) + own
+        cls.__signature__ = _signature(cls.table)  # type: ignore[attr-defined]
+        compat.register_pytree(cls, lambda d: (tuple(d._children()), d._structure()), cls._rebuilt)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        bound = type(self).__signature__.bind(*args, **kwargs)  # type: ignore[attr-defined]
+        bound.apply_defaults()
+        self.__dict__["_values"] = self._prepared(dict(bound.arguments))
+        self._check()
+
+    # --- construction --------------------------------------------------------------------------
+
+    @classmethod
+    def trusted(cls, **parameters: Tensor) -> Any:
+        """A distribution whose parameters are known to be valid: converts, but looks at no number.
+
+        Args:
+            **parameters: as for the constructor, by name.
+
+        Returns:
+            The distribution. Layers use this: their raw-to-valid maps give valid values only.
+        """
+        bound = cls.__signature__.bind(**parameters)  # type: ignore[attr-defined]
+        bound.apply_defaults()
+        self = object.__new__(cls)
+        self.__dict__["_values"] = self._prepared(dict(bound.arguments))
+        return self
+
+    def _prepared(self, values: dict[str, Any]) -> dict[str, Any]:
+        self._check_alternatives(values)
+        for row in self.table:
+            if isinstance(row, fields.Component) and not isinstance(values[row.name], Value):
+                raise TypeError(
+                    f"{self._family}: {row.name} must be a distribution, "
+                    f"got {type(values[row.name]).__name__}"
+                )
+        given = [r for r in self._parameters() if values[r.name] is not None]
+        dtype = _common_dtype([values[r.name] for r in given])
+        tensors = [self._to_tensor(r.name, values[r.name], dtype) for r in given]
+        for row, tensor in zip(given, self._broadcast(given, tensors), strict=True):
+            values[row.name] = tensor
+        return values
+
+    def _check_alternatives(self, values: dict[str, Any]) -> None:
+        for row in self._parameters():
+            if row.instead_of is None:
+                continue
+            given = [n for n in (row.name, row.instead_of) if values[n] is not None]
+            if len(given) != 1:
+                raise ValueError(
+                    f"{self._family} needs exactly one of {row.name!r} and {row.instead_of!r}, "
+                    f"got {'both' if given else 'neither'}"
+                )
+
+    def _to_tensor(self, name: str, value: Any, dtype: str) -> Tensor:
+        if isinstance(value, Value) or compat.is_symbolic(value):
+            raise TypeError(
+                f"{self._family}: parameter {name!r} must be a number or a tensor, got {value!r}. "
+                "In a functional model build distributions in a layer, e.g. "
+                "`timedist.layers.DistributionLambda`."
+            )
+        try:
+            tensor = ops.convert_to_tensor(value)
+        except (TypeError, ValueError) as error:
+            raise TypeError(
+                f"{self._family}: parameter {name!r} must be a number or a tensor, got {value!r}"
+            ) from error
+        return ops.cast(tensor, dtype)
+
+    def _broadcast(self, rows: list[fields.Parameter], tensors: list[Tensor]) -> list[Tensor]:
+        for row, tensor in zip(rows, tensors, strict=True):
+            if len(tensor.shape) < row.event_rank:
+                raise ValueError(
+                    f"{self._family}: parameter {row.name!r} must have at least {row.event_rank} "
+                    f"axes, got shape {tuple(tensor.shape)}"
+                )
+        shapes = [tuple(t.shape)[: len(t.shape) - r.event_rank] for r, t in zip(rows, tensors)]
+        if len(set(shapes)) <= 1:
+            return tensors
+        try:
+            if any(row.event_rank for row in rows):
+                raise NotImplementedError
+            return list(compat.broadcast_arrays(*tensors))
+        except Exception as error:
+            named = ", ".join(f"{r.name} {tuple(t.shape)}" for r, t in zip(rows, tensors))
+            raise ValueError(
+                f"{self._family}: parameters do not broadcast against each other: {named}"
+            ) from error
+
+    def _check(self) -> None:
+        for row in self._parameters():
+            value = self._values[row.name]
+            if value is None or not compat.is_concrete(value):
+                continue
+            holds = compat.to_numpy(row.constraint.holds(value))
+            if not np.all(holds):
+                array = compat.to_numpy(value)
+                bad = array[~np.broadcast_to(holds, array.shape)].flat[0]
+                raise ValueError(
+                    f"{self._family}: parameter {row.name!r} must be {row.constraint.name}, "
+                    f"got {bad:g} (in shape {tuple(array.shape)})"
+                )
+
+    # --- structure -----------------------------------------------------------------------------
+
+    @property
+    def _family(self) -> str:
+        return type(self).__name__
+
+    @classmethod
+    def _parameters(cls) -> list[fields.Parameter]:
+        return [row for row in cls.table if isinstance(row, fields.Parameter)]
+
+    def _children(self) -> list[Any]:
+        """Tensors and distributions this value is made of, in the order of the table."""
+        return [
+            value
+            for row in self.table
+            if not isinstance(row, fields.Static)
+            and (value := self._values[row.name]) is not None
+        ]
+
+    def _structure(self) -> tuple:
+        """Everything but the tensors, hashable: names of what is given, and the static values."""
+        names = tuple(
+            row.name
+            for row in self.table
+            if not isinstance(row, fields.Static) and self._values[row.name] is not None
+        )
+        statics = tuple(
+            (row.name, self._values[row.name])
+            for row in self.table
+            if isinstance(row, fields.Static)
+        )
+        return names, statics
+
+    @classmethod
+    def _rebuilt(cls, structure: tuple, children: Iterable) -> Any:
+        names, statics = structure
+        self = object.__new__(cls)
+        values: dict[str, Any] = {row.name: None for row in cls.table}
+        values.update(zip(names, children, strict=True))
+        values.update(statics)
+        self.__dict__["_values"] = values
+        return self
+
+    def leaves(self) -> list[Tensor]:
+        """All parameter tensors, those of nested distributions included, in a fixed order."""
+        flat: list[Tensor] = []
+        for child in self._children():
+            flat.extend(child.leaves() if isinstance(child, Value) else [child])
+        return flat
+
+    def map_leaves(self, function: Callable[[Tensor], Tensor]) -> Any:
+        """The same distribution with every parameter tensor replaced by `function(tensor)`.
+
+        Args:
+            function: takes and returns a tensor whose leading axes are the batch axes.
+
+        Returns:
+            A distribution of the same family; nothing is converted or checked.
+        """
+        children = [
+            c.map_leaves(function) if isinstance(c, Value) else function(c)
+            for c in self._children()
+        ]
+        return self._rebuilt(self._structure(), children)
+
+    def with_leaves(self, leaves: Sequence[Tensor]) -> Any:
+        """The same distribution with its parameter tensors replaced, in the order of `leaves()`."""
+        rest = iter(leaves)
+        return self.map_leaves(lambda _: next(rest))
+
+    def __tf_flatten__(self) -> tuple:
+        return (self._structure(), tuple(self._children()))
+
+    @classmethod
+    def __tf_unflatten__(cls, metadata: tuple, components: tuple) -> Any:
+        return cls._rebuilt(metadata, components)
+
+    def __tf_tracing_type__(self, context: Any) -> Any:
+        from timedist.ops.tracing import LeavesTraceType
+
+        skeleton = self.map_leaves(lambda _: None)
+        return LeavesTraceType.of(
+            _Skeleton(skeleton), self.leaves(), lambda s, new: s.distribution.with_leaves(new), context
+        )
+
+
+class _Skeleton:
+    """A distribution without its tensors, equal and hashed by what is left of it."""
+
+    def __init__(self, distribution: Value):
+        self.distribution = distribution
+        self.key = _skeleton_key(distribution)
+
+    def __eq__(self, other: Any) -> bool:
+        return isinstance(other, _Skeleton) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+
+def _skeleton_key(distribution: Value) -> tuple:
+    parts = tuple(
+        _skeleton_key(c) if isinstance(c, Value) else None for c in distribution._children()
+    )
+    return type(distribution), distribution._structure(), parts
+
+
+def _signature(table: tuple[fields.Field, ...]) -> inspect.Signature:
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    ordered = sorted(table, key=lambda f: f.default is not fields.REQUIRED)
+    return inspect.Signature(
+        inspect.Parameter(
+            f.name, kind, default=inspect.Parameter.empty if f.default is fields.REQUIRED else f.default
+        )
+        for f in ordered
+    )
+
+
+def _common_dtype(values: Sequence[Any]) -> str:
+    """The floating dtype all parameters share: at least float32, Python numbers do not count."""
+    dtypes = {keras.backend.standardize_dtype(v.dtype) for v in values if hasattr(v, "dtype")}
+    floats = {d for d in dtypes if keras.backend.is_float_dtype(d)}
+    if "float64" in floats:
+        return "float64"
+    return "float64" if not floats and keras.backend.floatx() == "float64" else "float32"

@@ -1,0 +1,174 @@
+"""What TimeDist needs of Keras and its backends beyond their public API, each use with its reason.
+
+This is the only file that imports ``keras.src``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+# `backend.compute_output_spec` runs a function on specs; the public door to it is a method of
+# layers, and we need it for functions.
+# `get_keras_mask` / `set_keras_mask` read and write masks of tensors that refuse attributes (JAX).
+from keras.src.backend import compute_output_spec as _keras_compute_output_spec
+from keras.src.backend import get_keras_mask, set_keras_mask
+
+# `result_type` is how Keras promotes dtypes; the public `keras.backend.result_type` is the same
+# function, but `draw_seed` has no public name: samplers that `keras.random` lacks must spend the
+# same seeds as those it has.
+from keras.src.random.seed_generator import draw_seed
+
+__all__ = [
+    "backend_name",
+    "broadcast_arrays",
+    "draw_seed",
+    "get_keras_mask",
+    "infer_spec",
+    "is_concrete",
+    "is_symbolic",
+    "is_tensor",
+    "keras_caller",
+    "register_pytree",
+    "requires_gradient",
+    "set_keras_mask",
+]
+
+Tensor = Any
+
+
+def backend_name() -> str:
+    """Name of the Keras backend: ``"jax"``, ``"tensorflow"`` or ``"torch"``."""
+    return keras.backend.backend()
+
+
+def is_tensor(x: Any) -> bool:
+    """Whether `x` is a tensor of the backend (KerasTensors and NumPy arrays are not)."""
+    return ops.is_tensor(x)
+
+
+def is_symbolic(x: Any) -> bool:
+    """Whether `x` is a `keras.KerasTensor`."""
+    return isinstance(x, keras.KerasTensor)
+
+
+def is_concrete(x: Any) -> bool:
+    """Whether the numbers of `x` can be looked at now: not while a backend traces or infers."""
+    if isinstance(x, np.ndarray):
+        return True
+    if not is_tensor(x):
+        return False
+    name = backend_name()
+    if name == "jax":
+        import jax
+
+        return not isinstance(x, jax.core.Tracer)
+    if name == "tensorflow":
+        return hasattr(x, "numpy")
+    import torch
+
+    if torch.compiler.is_compiling() or x.is_meta:
+        return False
+    return not torch._C._functorch.is_functorch_wrapped_tensor(x)
+
+
+def epsilon(x: Any) -> float:
+    """The rounding unit of the floating dtype of `x`."""
+    return float(np.finfo(keras.backend.standardize_dtype(x.dtype)).eps)
+
+
+def requires_gradient(x: Any) -> bool:
+    """Whether torch records gradients for `x`; always false on the other backends."""
+    return bool(getattr(x, "requires_grad", False)) and backend_name() == "torch"
+
+
+def detach(x: Any) -> Any:
+    """`x` without its gradient, ready for NumPy on every backend."""
+    return x.detach() if hasattr(x, "detach") else x
+
+
+def to_numpy(x: Any) -> np.ndarray:
+    """A NumPy copy of `x`, with or without a recorded gradient."""
+    return x if isinstance(x, np.ndarray) else ops.convert_to_numpy(detach(x))
+
+
+def broadcast_arrays(*arrays: Tensor) -> tuple[Tensor, ...]:
+    """Broadcast tensors against each other, unknown sizes included (`keras.ops` has no such op)."""
+    name = backend_name()
+    if name == "jax":
+        import jax.numpy as jnp
+
+        return tuple(jnp.broadcast_arrays(*arrays))
+    if name == "tensorflow":
+        import tensorflow as tf
+
+        shape = tf.shape(arrays[0])
+        for array in arrays[1:]:
+            shape = tf.broadcast_dynamic_shape(shape, tf.shape(array))
+        static = arrays[0].shape
+        for array in arrays[1:]:
+            static = tf.broadcast_static_shape(static, array.shape)
+        return tuple(tf.ensure_shape(tf.broadcast_to(a, shape), static) for a in arrays)
+    import torch
+
+    return tuple(torch.broadcast_tensors(*arrays))
+
+
+def infer_spec(function: Callable[..., list[Tensor]], *args: Any, **kwargs: Any) -> list[Any]:
+    """KerasTensors that `function` (tensors in, flat list of tensors out) would return.
+
+    Unknown sizes stay `None` on all backends.
+    """
+    return _keras_compute_output_spec(function, *args, **kwargs)
+
+
+def keras_caller() -> tuple[str, Any] | None:
+    """The innermost Keras layer or loss in whose `__call__` we are, as `("layer" | "loss", object)`.
+
+    A tensor conversion has no other way to know who asks for it: Keras converts the inputs of a
+    layer before it opens the layer's call context. Only failing conversions pay for the walk.
+    """
+    frame = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_name in ("__call__", "tf____call__"):
+            owner = frame.f_locals.get("self")
+            if isinstance(owner, keras.Layer):
+                return "layer", owner
+            if isinstance(owner, keras.losses.Loss):
+                return "loss", owner
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
+
+
+def register_pytree(
+    cls: type,
+    flatten: Callable[[Any], tuple[tuple, Any]],
+    unflatten: Callable[[Any, Sequence], Any],
+) -> None:
+    """Let instances of `cls` leave and enter compiled functions of the backend.
+
+    TensorFlow asks the class itself (`__tf_flatten__` and its kin). On torch nothing is registered:
+    `keras.tree` *is* torch's registry there, and a registered class would stop being a leaf.
+    """
+    if backend_name() == "jax":
+        import jax
+
+        jax.tree_util.register_pytree_node(cls, flatten, unflatten)
+
+
+def register_tensor_conversion(cls: type, convert: Callable[[Any], Tensor]) -> None:
+    """Tell TensorFlow how instances of `cls` become tensors (JAX and NumPy ask the class)."""
+    if backend_name() == "tensorflow":
+        import tensorflow as tf
+
+        def conversion(value, dtype=None, name=None, as_ref=False):
+            del name, as_ref
+            tensor = convert(value)
+            return tensor if dtype is None else tf.cast(tensor, dtype)
+
+        tf.register_tensor_conversion_function(cls, conversion)

@@ -1,0 +1,151 @@
+"""Random draws that `keras.random` lacks, or whose gradient it cuts, and the handling of seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from timedist.ops import compat
+
+Tensor = Any
+Seed = int | keras.random.SeedGenerator | None
+
+
+class StepSeed(keras.random.SeedGenerator):
+    """A seed for one step of a compiled scan: a fixed key, no state to update.
+
+    A `SeedGenerator` writes its state, which must not happen inside a scan. This one derives each
+    draw from a key drawn outside the scan and a step number.
+
+    Args:
+        key: integer tensor of shape `(2,)`, from `draw_key`.
+        step: integer tensor of shape `()`, the number of the step.
+        draws_per_step: upper bound of the draws in one step.
+    """
+
+    def __init__(self, key: Tensor, step: Tensor, draws_per_step: int = 64):
+        self.key = key
+        self.step = step
+        self.draws_per_step = draws_per_step
+        self.count = 0
+
+    def next(self, ordered: bool = True) -> Tensor:
+        """The key of the next draw of this step, shape `(2,)`."""
+        del ordered
+        if self.count >= self.draws_per_step:
+            raise ValueError(f"more than {self.draws_per_step} random draws in one step of a scan")
+        offset = ops.cast(self.step, self.key.dtype) * self.draws_per_step + self.count
+        self.count += 1
+        return self.key + ops.stack([ops.zeros_like(offset), offset])
+
+
+def draw_key(seed: Seed) -> Tensor:
+    """A key tensor of shape `(2,)` from an int, a `SeedGenerator` or Keras's global seed."""
+    return ops.convert_to_tensor(compat.draw_seed(seed))
+
+
+def split(seed: Seed, number: int) -> list[Seed]:
+    """Seeds for `number` independent draws: an int is hashed, a generator simply drawn from."""
+    if isinstance(seed, int):
+        words = np.random.SeedSequence(seed & 0xFFFFFFFFFFFFFFFF).generate_state(number)
+        return [int(word) >> 1 for word in words]
+    return [seed] * number
+
+
+def check_seed(seed: Any) -> Seed:
+    """`seed` itself, or a `TypeError` that says what a seed may be."""
+    if isinstance(seed, np.integer):
+        return int(seed)
+    if seed is None or (isinstance(seed, int) and not isinstance(seed, bool)):
+        return seed
+    if isinstance(seed, keras.random.SeedGenerator):
+        return seed
+    raise TypeError(
+        f"seed must be an int, a keras.random.SeedGenerator or None, got {seed!r} "
+        f"of type {type(seed).__name__}"
+    )
+
+
+def normal(shape: Sequence, dtype: str, seed: Seed) -> Tensor:
+    """Standard normal draws of the given shape."""
+    return keras.random.normal(shape, dtype=dtype, seed=seed)
+
+
+def uniform(shape: Sequence, dtype: str, seed: Seed) -> Tensor:
+    """Uniform draws inside (0, 1): neither end, so that every quantile function is finite."""
+    tiny = float(np.finfo(dtype).tiny)
+    eps = float(np.finfo(dtype).eps)
+    draws = keras.random.uniform(shape, minval=0.0, maxval=1.0, dtype=dtype, seed=seed)
+    return ops.clip(draws, tiny, 1.0 - eps / 2)
+
+
+def gamma(concentration: Tensor, seed: Seed) -> Tensor:
+    """Gamma(concentration, rate 1) draws with implicit gradients to the concentration.
+
+    Source: Figurnov, Mohamed, Mnih: Implicit Reparameterization Gradients (2018).
+    """
+    name = compat.backend_name()
+    if name == "jax":
+        import jax
+
+        return jax.random.gamma(_jax_key(seed), concentration)
+    if name == "tensorflow":
+        import tensorflow as tf
+
+        shape = tf.shape(concentration)
+        return tf.random.stateless_gamma(
+            shape, _tf_seed(seed), alpha=concentration, dtype=concentration.dtype
+        )
+    import torch
+
+    return torch._standard_gamma(concentration, generator=_torch_generator(seed, concentration))
+
+
+def poisson(rate: Tensor, seed: Seed) -> Tensor:
+    """Poisson draws, in the dtype of `rate`; no gradient."""
+    name = compat.backend_name()
+    if name == "jax":
+        import jax
+
+        return jax.random.poisson(_jax_key(seed), rate).astype(rate.dtype)
+    if name == "tensorflow":
+        import tensorflow as tf
+
+        return tf.random.stateless_poisson(tf.shape(rate), _tf_seed(seed), rate, dtype=rate.dtype)
+    import torch
+
+    return torch.poisson(rate.detach(), generator=_torch_generator(seed, rate))
+
+
+def categorical(logits: Tensor, shape: Sequence, seed: Seed) -> Tensor:
+    """Draws of shape `shape + logits.shape[:-1]` (int32) from logits `(..., K)`, by Gumbel-max."""
+    noise = uniform((*shape, *ops.shape(logits)), keras.backend.standardize_dtype(logits.dtype), seed)
+    return ops.cast(ops.argmax(logits - ops.log(-ops.log(noise)), axis=-1), "int32")
+
+
+def _jax_key(seed: Seed) -> Tensor:
+    import jax
+
+    return jax.random.wrap_key_data(
+        ops.cast(compat.draw_seed(seed), "uint32"), impl="threefry2x32"
+    )
+
+
+def _tf_seed(seed: Seed) -> Tensor:
+    import tensorflow as tf
+
+    return tf.cast(compat.draw_seed(seed), "int32")
+
+
+def _torch_generator(seed: Seed, like: Tensor) -> Any:
+    import torch
+
+    if like.is_meta:
+        return None
+    first, second = compat.draw_seed(seed)
+    generator = torch.Generator(device=like.device)
+    return generator.manual_seed(int(first + second) & 0xFFFFFFFF)

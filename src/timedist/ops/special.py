@@ -1,0 +1,299 @@
+"""Special functions that `keras.ops` lacks, accurate in the tails, differentiable on all backends.
+
+Functions a backend has are called there; the rest is written once in `keras.ops`. Conventions:
+arguments broadcast, have one floating dtype, and so has the result.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from timedist.ops import compat
+
+Tensor = Any
+
+_LOG_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
+_LOG_2 = math.log(2.0)
+
+
+def finfo(x: Tensor) -> np.finfo:
+    """NumPy's description of the floating dtype of `x`."""
+    return np.finfo(keras.backend.standardize_dtype(x.dtype))
+
+
+def where(condition: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """`keras.ops.where` that lets Python numbers take the dtype of the other branch."""
+    if not hasattr(x, "dtype"):
+        x = ops.cast(x, y.dtype)
+    if not hasattr(y, "dtype"):
+        y = ops.cast(y, x.dtype)
+    return ops.where(condition, x, y)
+
+
+def maximum(x: Tensor, bound: Tensor | float) -> Tensor:
+    """The larger of a tensor and a tensor or number, in the dtype of the first.
+
+    (`keras.ops.maximum` turns float64 into float32 on torch.) NaN stays NaN.
+    """
+    return where(x < bound, bound, x)
+
+
+def minimum(x: Tensor, bound: Tensor | float) -> Tensor:
+    """The smaller of a tensor and a tensor or number, in the dtype of the first; see `maximum`."""
+    return where(x > bound, bound, x)
+
+
+def floor(x: Tensor) -> Tensor:
+    """Largest integer not above `x`, in the dtype of `x` (see `maximum`)."""
+    if compat.backend_name() != "torch":
+        return ops.floor(x)
+    import torch
+
+    return torch.floor(x)
+
+
+def cumsum(x: Tensor) -> Tensor:
+    """Cumulative sum along the last axis, in the dtype of `x` (see `maximum`)."""
+    if compat.backend_name() != "torch":
+        return ops.cumsum(x, axis=-1)
+    import torch
+
+    return torch.cumsum(x, dim=-1)
+
+
+# --- elementary functions without cancellation -------------------------------------------------
+
+
+def softplus(x: Tensor) -> Tensor:
+    """log(1 + exp(x)), exact at both ends (torch's own switches to x at 20)."""
+    return maximum(x, 0.0) + ops.log1p(ops.exp(-ops.abs(x)))
+
+
+def inverse_softplus(y: Tensor) -> Tensor:
+    """The x with softplus(x) = y, for y > 0."""
+    return y + ops.log(-ops.expm1(-y))
+
+
+def log_sigmoid(x: Tensor) -> Tensor:
+    """log(1 / (1 + exp(-x)))."""
+    return -softplus(-x)
+
+
+def logit(p: Tensor) -> Tensor:
+    """log(p / (1 - p))."""
+    return ops.log(p) - ops.log1p(-p)
+
+
+def log1mexp(x: Tensor) -> Tensor:
+    """log(1 - exp(x)) for x <= 0; -inf at 0.
+
+    Source: Maechler, Accurately computing log(1 - exp(-|a|)), Rmpfr vignette (2012).
+    """
+    near = x > -_LOG_2
+    small = where(near, x, -_LOG_2)
+    large = where(near, -_LOG_2, x)
+    return ops.where(near, _log_or_minus_inf(-ops.expm1(small)), ops.log1p(-ops.exp(large)))
+
+
+def log1p_square(u: Tensor) -> Tensor:
+    """log(1 + u^2) without overflow."""
+    big = ops.abs(u) > 1.0
+    inside = where(big, 0.0, u)
+    outside = where(big, ops.abs(u), 1.0)
+    far = 2.0 * ops.log(outside) + ops.log1p(ops.square(1.0 / outside))
+    return ops.where(big, far, ops.log1p(ops.square(inside)))
+
+
+def xlogy(x: Tensor, y: Tensor) -> Tensor:
+    """x log(y), and 0 where x = 0."""
+    zero = x == 0.0
+    return where(zero, 0.0, x * ops.log(where(zero, 1.0, y)))
+
+
+def logsumexp(x: Tensor) -> Tensor:
+    """log of the sum of exponentials along the last axis; -inf (and no NaN gradient) of all -inf."""
+    top = ops.stop_gradient(ops.max(x, axis=-1, keepdims=True))
+    top = where(ops.abs(top) < math.inf, top, 0.0)
+    total = ops.sum(ops.exp(x - top), axis=-1)
+    result = _log_or_minus_inf(total) + top[..., 0]
+    return where(total != total, math.nan, result)
+
+
+def _log_or_minus_inf(x: Tensor) -> Tensor:
+    positive = x > 0.0
+    return where(positive, ops.log(where(positive, x, 1.0)), -math.inf)
+
+
+# --- gamma functions ---------------------------------------------------------------------------
+
+
+def lgamma(x: Tensor) -> Tensor:
+    """Logarithm of the absolute value of the gamma function."""
+    name = compat.backend_name()
+    if name == "jax":
+        import jax.scipy.special as jsp
+
+        return jsp.gammaln(x)
+    if name == "tensorflow":
+        import tensorflow as tf
+
+        return tf.math.lgamma(x)
+    import torch
+
+    return torch.special.gammaln(x)
+
+
+def digamma(x: Tensor) -> Tensor:
+    """Derivative of `lgamma`."""
+    name = compat.backend_name()
+    if name == "jax":
+        import jax.scipy.special as jsp
+
+        return jsp.digamma(x)
+    if name == "tensorflow":
+        import tensorflow as tf
+
+        return tf.math.digamma(x)
+    import torch
+
+    return torch.special.digamma(x)
+
+
+def stirling_error(x: Tensor) -> Tensor:
+    """What Stirling's formula leaves of log Gamma(x): lgamma(x) - [(x - 1/2) log x - x + log(2 pi)/2].
+
+    Taking it instead of `lgamma` keeps differences of log gammas exact for large arguments.
+
+    Source: NIST Digital Library of Mathematical Functions, 5.11.1.
+    """
+    large = x > 15.0
+    series_at = where(large, x, 15.0)
+    direct_at = where(large, 15.0, x)
+    direct = lgamma(direct_at) - ((direct_at - 0.5) * ops.log(direct_at) - direct_at + _LOG_SQRT_2PI)
+    return ops.where(large, _stirling_series(series_at), direct)
+
+
+def _stirling_series(x: Tensor) -> Tensor:
+    inverse = 1.0 / x
+    square = inverse * inverse
+    total = ops.zeros_like(x)
+    for coefficient in (-3617 / 122400, 1 / 156, -691 / 360360, 1 / 1188, -1 / 1680, 1 / 1260, -1 / 360, 1 / 12):
+        total = total * square + coefficient
+    return total * inverse
+
+
+def deviance(x: Tensor, mean: Tensor, log_mean: Tensor | None = None) -> Tensor:
+    """x log(x / mean) + mean - x, without cancellation where x is near the mean.
+
+    Args:
+        x: tensor >= 0.
+        mean: tensor >= 0.
+        log_mean: its logarithm, where it is known better than `log(mean)`.
+
+    Source: Loader, Fast and Accurate Computation of Binomial Probabilities (2000), section 2.
+    """
+    log_mean = ops.log(mean) if log_mean is None else log_mean
+    total = x + mean
+    ratio = (x - mean) / where(total > 0.0, total, 1.0)
+    near = ops.abs(ratio) < 0.1
+    inner = where(near, ratio, 0.0)
+    square = inner * inner
+    series = ops.zeros_like(ratio)
+    for order in range(8, 0, -1):
+        series = (series + 1.0 / (2 * order + 1)) * square
+    close = inner * (x - mean) + 2.0 * x * inner * series
+    empty = x == 0.0
+    log_x = ops.log(where(empty, 1.0, x))
+    far = where(empty, 0.0, x * (log_x - where(empty, 0.0, log_mean))) + mean - x
+    return ops.where(near, close, far)
+
+
+def log_poisson_pmf(k: Tensor, rate: Tensor, log_rate: Tensor) -> Tensor:
+    """k log(rate) - rate - log(k!) by the saddle-point expansion, for k >= 0."""
+    zero = k == 0.0
+    safe = where(zero, 1.0, k)
+    body = -deviance(safe, rate, log_rate) - stirling_error(safe) - 0.5 * ops.log(safe) - _LOG_SQRT_2PI
+    return ops.where(zero, -rate, body)
+
+
+def log_binomial_term(x: Tensor, y: Tensor, log_p: Tensor, log_q: Tensor) -> Tensor:
+    """log [Gamma(x+y+1) / (Gamma(x+1) Gamma(y+1)) p^x q^y] for x, y > 0, by the saddle point.
+
+    Source: Loader (2000), equation 4, for real x and y.
+    """
+    n = x + y
+    log_n = ops.log(n)
+    mean_x, mean_y = ops.exp(log_n + log_p), ops.exp(log_n + log_q)
+    errors = stirling_error(n) - stirling_error(x) - stirling_error(y)
+    deviances = deviance(x, mean_x, log_n + log_p) + deviance(y, mean_y, log_n + log_q)
+    return errors - deviances + 0.5 * (log_n - ops.log(x) - ops.log(y)) - _LOG_SQRT_2PI
+
+
+# --- the normal distribution function ----------------------------------------------------------
+
+
+def ndtr(x: Tensor) -> Tensor:
+    """Standard normal distribution function, accurate in the lower tail."""
+    name = compat.backend_name()
+    if name == "jax":
+        import jax.scipy.special as jsp
+
+        return jsp.ndtr(x)
+    if name == "tensorflow":
+        import tensorflow as tf
+
+        return 0.5 * tf.math.erfc(-x * math.sqrt(0.5))
+    import torch
+
+    return 0.5 * torch.special.erfc(-x * math.sqrt(0.5))
+
+
+def log_ndtr(x: Tensor) -> Tensor:
+    """Logarithm of the standard normal distribution function."""
+    name = compat.backend_name()
+    if name == "jax":
+        import jax.scipy.special as jsp
+
+        return jsp.log_ndtr(x)
+    if name == "torch":
+        import torch
+
+        return torch.special.log_ndtr(x)
+    return _log_ndtr(x)
+
+
+def _log_ndtr(x: Tensor) -> Tensor:
+    """log ndtr by three formulas; the far tail by the continued fraction of the Mills ratio.
+
+    Source: NIST Digital Library of Mathematical Functions, 7.9.3.
+    """
+    high, low = x > 5.0, x < -4.0
+    upper = -ndtr(-where(high, x, 5.0))
+    middle = ops.log(ndtr(ops.clip(x, -4.0, 5.0)))
+    t = where(low, -x, 4.0)
+    fraction = t
+    for order in range(60, 0, -1):
+        fraction = t + order / fraction
+    tail = -0.5 * t * t - _LOG_SQRT_2PI - ops.log(fraction)
+    return ops.where(high, ops.log1p(upper), ops.where(low, tail, middle))
+
+
+def ndtri(p: Tensor) -> Tensor:
+    """Standard normal quantile function."""
+    name = compat.backend_name()
+    if name == "jax":
+        import jax.scipy.special as jsp
+
+        return jsp.ndtri(p)
+    if name == "tensorflow":
+        import tensorflow as tf
+
+        return tf.math.ndtri(p)
+    import torch
+
+    return torch.special.ndtri(p)

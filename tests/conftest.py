@@ -1,0 +1,25 @@
+"""Chooses the backend before Keras is imported: `pytest --backend jax|tensorflow|torch`."""
+
+import os
+
+BACKENDS = ("jax", "tensorflow", "torch")
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--backend",
+        choices=BACKENDS,
+        default=os.environ.get("KERAS_BACKEND", "jax"),
+        help="the Keras backend the tests run on",
+    )
+
+
+def pytest_configure(config):
+    os.environ["KERAS_BACKEND"] = config.getoption("--backend")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+    os.environ.setdefault("MPLBACKEND", "Agg")
+
+
+def pytest_report_header(config):
+    return f"keras backend: {config.getoption('--backend')}"
