@@ -1,7 +1,8 @@
 """TimeDist: a probability distribution at every time step, for Keras 3."""
 
-from timedist import distributions
+from timedist import distributions, interop, layers, losses
+from timedist.prediction import predict
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "distributions"]
+__all__ = ["__version__", "distributions", "interop", "layers", "losses", "predict"]

@@ -28,6 +28,14 @@ _FIX = (
 )
 
 
+class DistributionTypeError(TypeError, ValueError):
+    """A distribution where a tensor is needed.
+
+    It is a `ValueError` as well because Keras hides all other errors behind a `RuntimeError` when it
+    builds a model on its first batch.
+    """
+
+
 @dataclass_transform(
     field_specifiers=(fields.parameter, fields.component, fields.static), frozen_default=True
 )
@@ -127,6 +135,8 @@ class Distribution(Value):
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
         mean = self._mean_for_conversion()
+        if compat.is_placeholder(mean):
+            return np.zeros(tuple(mean.shape), dtype or self.dtype)
         return np.asarray(compat.to_numpy(mean), dtype=dtype)
 
     def __jax_array__(self) -> Tensor:
@@ -139,7 +149,7 @@ class Distribution(Value):
             remedy = _FIX if kind == "layer" else (
                 "Use `timedist.losses.NegativeLogLikelihood`, or let the model output `.mean()`."
             )
-            raise TypeError(
+            raise DistributionTypeError(
                 f"The {kind} {owner.name!r} ({type(owner).__name__}) takes a tensor but got a "
                 f"distribution, {self!r}. {remedy}"
             )
@@ -214,7 +224,7 @@ class Distribution(Value):
         """
         on_device = self._on_device()
         hook = on_device._hook("quantile")
-        p = ops.cast(ops.convert_to_tensor(p), on_device.dtype)
+        p = compat.to_tensor(p, on_device.dtype)
         if compat.is_concrete(p) and not np.all((q := compat.to_numpy(p)) >= 0.0) & np.all(q <= 1.0):
             raise ValueError(f"{self._family}.quantile: p must be in [0, 1], got {q!r}")
         _check_broadcast(self._family, "quantile", tuple(p.shape), self.batch_shape)
@@ -276,7 +286,7 @@ class Distribution(Value):
             left out of the sum; for other vectors one missing component leaves out the whole event.
         """
         on_device = self._on_device()
-        value = ops.cast(ops.convert_to_tensor(value), on_device.dtype)
+        value = compat.to_tensor(value, on_device.dtype)
         return on_device._log_prob_of_observed(value, ops.cast(observed, "bool"))
 
     def _log_prob_of_observed(self, value: Tensor, observed: Tensor) -> Tensor:
@@ -316,7 +326,7 @@ class Distribution(Value):
     def _at(self, value: Any, name: str, otherwise: Callable | None = None) -> Tensor:
         """Call hook `name` at `value`, converted and checked, or derive the result."""
         on_device = self._on_device()
-        value = ops.cast(ops.convert_to_tensor(value), on_device.dtype)
+        value = compat.to_tensor(value, on_device.dtype)
         _check_broadcast(self._family, name, tuple(value.shape), self.shape)
         if otherwise is not None and not hasattr(on_device, f"_{name}"):
             return otherwise(on_device, value)

@@ -96,12 +96,11 @@ class Value:
                 "`timedist.layers.DistributionLambda`."
             )
         try:
-            tensor = ops.convert_to_tensor(value)
+            return compat.to_tensor(value, dtype)
         except (TypeError, ValueError) as error:
             raise TypeError(
                 f"{self._family}: parameter {name!r} must be a number or a tensor, got {value!r}"
             ) from error
-        return ops.cast(tensor, dtype)
 
     def _broadcast(self, rows: list[fields.Parameter], tensors: list[Tensor]) -> list[Tensor]:
         for row, tensor in zip(rows, tensors, strict=True):
@@ -217,7 +216,7 @@ class Value:
     def __tf_tracing_type__(self, context: Any) -> Any:
         from timedist.ops.tracing import LeavesTraceType
 
-        skeleton = self.map_leaves(lambda _: None)
+        skeleton = self.map_leaves(lambda _: 0)
         return LeavesTraceType.of(
             _Skeleton(skeleton), self.leaves(), lambda s, new: s.distribution.with_leaves(new), context
         )

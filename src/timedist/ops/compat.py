@@ -19,25 +19,11 @@ from keras import ops
 from keras.src.backend import compute_output_spec as _keras_compute_output_spec
 from keras.src.backend import get_keras_mask, set_keras_mask
 
-# `result_type` is how Keras promotes dtypes; the public `keras.backend.result_type` is the same
-# function, but `draw_seed` has no public name: samplers that `keras.random` lacks must spend the
-# same seeds as those it has.
+# `draw_seed` has no public name: samplers that `keras.random` lacks must spend the same seeds as
+# those it has.
 from keras.src.random.seed_generator import draw_seed
 
-__all__ = [
-    "backend_name",
-    "broadcast_arrays",
-    "draw_seed",
-    "get_keras_mask",
-    "infer_spec",
-    "is_concrete",
-    "is_symbolic",
-    "is_tensor",
-    "keras_caller",
-    "register_pytree",
-    "requires_gradient",
-    "set_keras_mask",
-]
+__all__ = ["draw_seed", "get_keras_mask", "set_keras_mask"]
 
 Tensor = Any
 
@@ -50,6 +36,16 @@ def backend_name() -> str:
 def is_tensor(x: Any) -> bool:
     """Whether `x` is a tensor of the backend (KerasTensors and NumPy arrays are not)."""
     return ops.is_tensor(x)
+
+
+def is_native(x: Any) -> bool:
+    """Whether `x` is a distribution of TFP, NumPyro or torch (none of which is imported here)."""
+    library = type(x).__module__.split(".")[0]
+    return (
+        library in ("tensorflow_probability", "numpyro", "torch")
+        and hasattr(x, "log_prob")
+        and hasattr(x, "sample")
+    )
 
 
 def is_symbolic(x: Any) -> bool:
@@ -77,14 +73,14 @@ def is_concrete(x: Any) -> bool:
     return not torch._C._functorch.is_functorch_wrapped_tensor(x)
 
 
+def is_placeholder(x: Any) -> bool:
+    """Whether `x` has no numbers at all: a meta tensor, by which Keras infers shapes on torch."""
+    return bool(getattr(x, "is_meta", False))
+
+
 def epsilon(x: Any) -> float:
     """The rounding unit of the floating dtype of `x`."""
     return float(np.finfo(keras.backend.standardize_dtype(x.dtype)).eps)
-
-
-def requires_gradient(x: Any) -> bool:
-    """Whether torch records gradients for `x`; always false on the other backends."""
-    return bool(getattr(x, "requires_grad", False)) and backend_name() == "torch"
 
 
 def detach(x: Any) -> Any:
@@ -95,6 +91,16 @@ def detach(x: Any) -> Any:
 def to_numpy(x: Any) -> np.ndarray:
     """A NumPy copy of `x`, with or without a recorded gradient."""
     return x if isinstance(x, np.ndarray) else ops.convert_to_numpy(detach(x))
+
+
+def to_tensor(x: Any, dtype: str) -> Tensor:
+    """`x` as a tensor of a floating dtype; Python numbers are rounded to that dtype only.
+
+    (`keras.ops` takes a Python float for a `floatx`, and so cuts a float64 to float32.)
+    """
+    if all(type(part) in (int, float) for part in keras.tree.flatten(x)):
+        return ops.convert_to_tensor(x, dtype=dtype)
+    return ops.cast(ops.convert_to_tensor(x), dtype)
 
 
 def broadcast_arrays(*arrays: Tensor) -> tuple[Tensor, ...]:
@@ -119,8 +125,8 @@ def broadcast_arrays(*arrays: Tensor) -> tuple[Tensor, ...]:
     return tuple(torch.broadcast_tensors(*arrays))
 
 
-def infer_spec(function: Callable[..., list[Tensor]], *args: Any, **kwargs: Any) -> list[Any]:
-    """KerasTensors that `function` (tensors in, flat list of tensors out) would return.
+def infer_spec(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """The structure of KerasTensors that `function` (tensors in, tensors out) would return.
 
     Unknown sizes stay `None` on all backends.
     """

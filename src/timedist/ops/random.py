@@ -92,13 +92,13 @@ def gamma(concentration: Tensor, seed: Seed) -> Tensor:
     if name == "jax":
         import jax
 
-        return jax.random.gamma(_jax_key(seed), concentration)
+        return jax.random.gamma(jax_key(seed), concentration)
     if name == "tensorflow":
         import tensorflow as tf
 
         shape = tf.shape(concentration)
         return tf.random.stateless_gamma(
-            shape, _tf_seed(seed), alpha=concentration, dtype=concentration.dtype
+            shape, tf_seed(seed), alpha=concentration, dtype=concentration.dtype
         )
     import torch
 
@@ -111,11 +111,11 @@ def poisson(rate: Tensor, seed: Seed) -> Tensor:
     if name == "jax":
         import jax
 
-        return jax.random.poisson(_jax_key(seed), rate).astype(rate.dtype)
+        return jax.random.poisson(jax_key(seed), rate).astype(rate.dtype)
     if name == "tensorflow":
         import tensorflow as tf
 
-        return tf.random.stateless_poisson(tf.shape(rate), _tf_seed(seed), rate, dtype=rate.dtype)
+        return tf.random.stateless_poisson(tf.shape(rate), tf_seed(seed), rate, dtype=rate.dtype)
     import torch
 
     return torch.poisson(rate.detach(), generator=_torch_generator(seed, rate))
@@ -127,7 +127,8 @@ def categorical(logits: Tensor, shape: Sequence, seed: Seed) -> Tensor:
     return ops.cast(ops.argmax(logits - ops.log(-ops.log(noise)), axis=-1), "int32")
 
 
-def _jax_key(seed: Seed) -> Tensor:
+def jax_key(seed: Seed) -> Tensor:
+    """A key of `jax.random`."""
     import jax
 
     return jax.random.wrap_key_data(
@@ -135,7 +136,8 @@ def _jax_key(seed: Seed) -> Tensor:
     )
 
 
-def _tf_seed(seed: Seed) -> Tensor:
+def tf_seed(seed: Seed) -> Tensor:
+    """A seed of TensorFlow's stateless samplers, int32 of shape `(2,)`."""
     import tensorflow as tf
 
     return tf.cast(compat.draw_seed(seed), "int32")

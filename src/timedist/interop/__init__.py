@@ -1,0 +1,5 @@
+"""To and from the distributions of other libraries."""
+
+from timedist.interop.native import NativeDistribution, as_distribution
+
+__all__ = ["NativeDistribution", "as_distribution"]

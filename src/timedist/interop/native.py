@@ -1,0 +1,177 @@
+"""A distribution of TFP, NumPyro or torch behind the interface of ours."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from keras import ops
+
+from timedist.distributions import Distribution
+from timedist.distributions.value import Shape
+from timedist.ops import compat, native, random
+
+Tensor = Any
+
+
+def as_distribution(distribution: Any) -> Distribution:
+    """A `Distribution` from one of ours or a native one of TFP, NumPyro or torch.
+
+    Args:
+        distribution: a `timedist.distributions.Distribution`, or a distribution of the library that
+            belongs to the backend (TFP on TensorFlow, NumPyro on JAX, `torch.distributions` on torch).
+
+    Returns:
+        The same object if it is ours, else a `NativeDistribution`.
+
+    Raises:
+        TypeError: if it is neither.
+
+    >>> from timedist.distributions import Normal
+    >>> as_distribution(Normal(0.0, 1.0))
+    Normal(batch_shape=(), event_shape=(), dtype=float32)
+    """
+    if isinstance(distribution, Distribution):
+        return distribution
+    if compat.is_native(distribution):
+        return NativeDistribution(distribution)
+    raise TypeError(
+        "expected a distribution of timedist, tensorflow_probability, numpyro or torch, got "
+        f"{type(distribution).__name__}"
+    )
+
+
+class _Origin:
+    """What a native distribution is besides its tensors: its type and how to build it again."""
+
+    def __init__(self, distribution: Any, rebuild: Any):
+        self.type = type(distribution)
+        self.rebuild = rebuild
+        self.batch_rank = len(distribution.batch_shape)
+        self.event_shape = tuple(distribution.event_shape)
+
+    def __eq__(self, other: Any) -> bool:
+        return isinstance(other, _Origin) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _key(self) -> tuple:
+        return self.type, self.batch_rank, self.event_shape
+
+
+class NativeDistribution(Distribution):
+    """A native distribution, with its leading batch axis optionally unfolded into several.
+
+    It has what the native one has: `sample`, `log_prob`, `cdf`, `mean`, `variance`, `mode`, `entropy`.
+    Its batch cannot be sliced, since only the other library knows the shapes of its parameters.
+
+    Args:
+        distribution: a distribution of TFP, NumPyro or torch.
+    """
+
+    def __init__(self, distribution: Any):
+        leaves, rebuild = native.flatten(distribution)
+        self._fill(leaves, _Origin(distribution, rebuild), ())
+
+    def _fill(self, leaves: Sequence, origin: _Origin, steps: tuple) -> None:
+        self.__dict__["_values"] = {"leaves": tuple(leaves), "origin": origin, "steps": steps}
+
+    def _children(self) -> list:
+        return list(self._values["leaves"])
+
+    def _structure(self) -> tuple:
+        return self._values["origin"], self._values["steps"]
+
+    @classmethod
+    def _rebuilt(cls, structure: tuple, children: Any) -> NativeDistribution:
+        self = object.__new__(cls)
+        self._fill(tuple(children), *structure)
+        return self
+
+    @property
+    def native(self) -> Any:
+        """The native distribution."""
+        return self._values["origin"].rebuild(list(self._values["leaves"]))
+
+    @property
+    def dtype(self) -> str:
+        """Dtype of the native parameters."""
+        return super().dtype
+
+    @property
+    def _family(self) -> str:
+        origin = self._values["origin"]
+        return f"{origin.type.__module__.split('.')[0]}.{origin.type.__name__}"
+
+    def _batch_shape(self) -> Shape:
+        carrier, steps = self._values["leaves"][-1], self._values["steps"]
+        batch = tuple(size if isinstance(size, int) else None for size in carrier.shape)
+        if not steps:
+            return batch
+        first = None if batch[0] is None else batch[0] // math.prod(steps)
+        return (first, *steps, *batch[1:])
+
+    def _event_shape(self) -> Shape:
+        return self._values["origin"].event_shape
+
+    def __getitem__(self, index: Any) -> Any:
+        raise NotImplementedError(f"{self._family}: the batch of a native distribution cannot be sliced")
+
+    def reshape_batch(self, shape: Sequence[Any]) -> NativeDistribution:
+        """The same with its leading batch axis seen as several: the first sizes of `shape`."""
+        origin = self._values["origin"]
+        steps = tuple(shape)[1 : len(shape) - origin.batch_rank + 1]
+        if any(not isinstance(size, int) for size in steps):
+            raise ValueError(
+                f"{self._family}: the number of time steps must be known to unfold a native "
+                "distribution; give the input a fixed length"
+            )
+        return self._rebuilt((origin, steps), self._values["leaves"])
+
+    def _folded(self, x: Tensor) -> Tensor:
+        """Fold the unfolded batch axes of a value, whose trailing axes are those of one draw."""
+        steps, keep = self._values["steps"], len(self.shape)
+        if not steps:
+            return x
+        shape = ops.shape(x)
+        front = shape[: len(shape) - keep]
+        return ops.reshape(x, (*front, -1, *shape[len(front) + 1 + len(steps) :]))
+
+    def _unfolded(self, x: Tensor, event_rank: int) -> Tensor:
+        steps = self._values["steps"]
+        if not steps:
+            return x
+        shape = ops.shape(x)
+        at = len(shape) - event_rank - self._values["origin"].batch_rank
+        return ops.reshape(x, (*shape[:at], -1, *steps, *shape[at + 1 :]))
+
+    def _apply(self, name: str, x: Tensor) -> Tensor:
+        return self._unfolded(getattr(self.native, name)(self._folded(x)), 0)
+
+    def _statistic(self, name: str) -> Tensor:
+        value = native.statistic(self.native, name)
+        return self._unfolded(value, len(self.event_shape))
+
+    def _sample(self, sample_shape: tuple, seed: random.Seed) -> Tensor:
+        return self._unfolded(native.sample(self.native, sample_shape, seed), len(self.event_shape))
+
+    def _log_prob(self, x: Tensor) -> Tensor:
+        return self._apply("log_prob", x)
+
+    def _cdf(self, x: Tensor) -> Tensor:
+        return self._apply("cdf", x)
+
+    def _mean(self) -> Tensor:
+        return self._statistic("mean")
+
+    def _variance(self) -> Tensor:
+        return self._statistic("variance")
+
+    def _mode(self) -> Tensor:
+        return self._statistic("mode")
+
+    def _entropy(self) -> Tensor:
+        return self._unfolded(native.statistic(self.native, "entropy"), 0)
+

@@ -1,0 +1,159 @@
+"""Layers that turn a distribution into a tensor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from timedist.distributions import Distribution
+from timedist.interop import as_distribution
+from timedist.layers.accepting import AcceptsDistributions, serializable
+from timedist.ops import compat
+
+Tensor = Any
+
+# Their results have the shape of the distribution, so they can be told even of a tensor that
+# merely stands for a distribution (the symbolic output of a model called inside another).
+_SAME_SHAPE = ("mean", "mode", "median", "variance", "stddev")
+
+
+class TakesDistribution(AcceptsDistributions):
+    """Base of the layers that take a distribution and give a tensor."""
+
+    def _distribution(self, x: Any) -> Distribution:
+        if isinstance(x, Distribution) or compat.is_native(x):
+            return as_distribution(x)
+        raise TypeError(
+            f"The layer {self.name!r} ({type(self).__name__}) takes a distribution but got a "
+            f"{type(x).__name__} of shape {tuple(getattr(x, 'shape', ()))}. Feed it the output of a "
+            "distribution layer, e.g. `timedist.layers.IndependentNormal`."
+        )
+
+
+@serializable
+class Sample(TakesDistribution):
+    """Draws from a distribution, at training and at inference.
+
+    Args:
+        sample_shape: int or tuple, the shape of the block of independent samples. Default `()`.
+        seed: int or `None`; the layer keeps a `keras.random.SeedGenerator` made from it.
+        **kwargs: of `keras.Layer`.
+
+    Call arguments:
+        distribution: the distribution to draw from.
+
+    Returns:
+        Tensor of shape `sample_shape + batch_shape + event_shape`, with gradients to the parameters
+        of continuous families.
+
+    Raises:
+        TypeError: if the input is not a distribution.
+
+    >>> from timedist.distributions import Normal
+    >>> Sample(seed=1)(Normal([0.0, 1.0], 1.0)).shape[0]
+    2
+    """
+
+    def __init__(self, sample_shape: Any = (), seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        shape = (sample_shape,) if isinstance(sample_shape, int) else tuple(sample_shape)
+        self.sample_shape = shape
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def call(self, distribution: Any) -> Tensor:
+        """Draw once."""
+        return self._distribution(distribution).sample(self.sample_shape, seed=self.seed_generator)
+
+    def compute_output_spec(self, distribution: Any) -> keras.KerasTensor:
+        """Shape and dtype of the draw."""
+        spec = getattr(distribution, "spec", None)
+        dtype = distribution.dtype if spec is None else _draw_dtype(spec)
+        return keras.KerasTensor((*self.sample_shape, *distribution.shape), dtype)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        """The mask of the distribution, as long as no sample axes stand in front of its batch."""
+        del inputs
+        return None if self.sample_shape else previous_mask
+
+    def get_config(self) -> dict:
+        """The constructor's arguments."""
+        return {**super().get_config(), "sample_shape": self.sample_shape, "seed": self.seed}
+
+
+@serializable
+class Statistic(TakesDistribution):
+    """Calls a method of a distribution: `Statistic("quantile", 0.9)`, `Statistic("mean")`.
+
+    Args:
+        method: name of a method of `Distribution`.
+        value: its argument, a number or nested list; or `None`, and the layer takes it as a second input.
+        **kwargs: of `keras.Layer`.
+
+    Call arguments:
+        distribution: the distribution.
+        value: tensor, the argument of the method, where the constructor got none and it takes one.
+
+    Returns:
+        What the method returns.
+
+    Raises:
+        ValueError: if there is no such method.
+        TypeError: if the input is not a distribution.
+
+    >>> from timedist.distributions import Normal
+    >>> float(Statistic("quantile", 0.5)(Normal(3.0, 1.0)))
+    3.0
+    """
+
+    def __init__(self, method: str, value: Any = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if method.startswith("_") or not callable(getattr(Distribution, method, None)):
+            raise ValueError(f"Statistic: a distribution has no method {method!r}")
+        self.method = method
+        self.value = np.asarray(value).tolist() if hasattr(value, "__array__") else value
+
+    def call(self, distribution: Any, value: Any = None) -> Tensor:
+        """Call the method."""
+        method = getattr(self._distribution(distribution), self.method)
+        value = self.value if value is None else value
+        return method() if value is None else method(value)
+
+    def compute_output_spec(self, distribution: Any, value: Any = None) -> Any:
+        """Shape and dtype of the result."""
+        spec = getattr(distribution, "spec", None)
+        if spec is None and self.method in _SAME_SHAPE:
+            return keras.KerasTensor(distribution.shape, distribution.dtype)
+        if spec is None:
+            raise TypeError(
+                f"The layer {self.name!r} takes the symbolic output of a distribution layer, got "
+                f"{distribution!r}, whose family is not known. Call `.{self.method}` inside the model "
+                "that makes the distribution."
+            )
+        tensors = [*spec.leaves(), *([value] if compat.is_symbolic(value) else [])]
+
+        def run(*values: Any) -> Any:
+            leaves = iter(values)
+            filled = spec.map_leaves(lambda _: next(leaves))
+            return self.call(filled, next(leaves, value))
+
+        return compat.infer_spec(run, *tensors)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        """The mask of the distribution, also for a pair of results."""
+        del inputs
+        return (previous_mask, previous_mask) if self.method == "interval" else previous_mask
+
+    def get_config(self) -> dict:
+        """The constructor's arguments."""
+        return {**super().get_config(), "method": self.method, "value": self.value}
+
+
+def _draw_dtype(spec: Distribution) -> str:
+    """Dtype of a draw: that of the parameters, but int32 for categories."""
+    drawn = compat.infer_spec(
+        lambda *leaves: spec.with_leaves(leaves).sample(seed=0), *spec.leaves()
+    )
+    return drawn.dtype

@@ -1,0 +1,101 @@
+"""`TimeDistributed` for layers that return distributions, and fast for those that return tensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from timedist.distributions import Distribution
+from timedist.interop import as_distribution
+from timedist.layers.accepting import serializable
+from timedist.layers.symbolic import infer
+from timedist.ops import compat
+
+Tensor = Any
+
+
+@serializable
+class TimeDistributed(keras.layers.TimeDistributed):
+    """Applies a layer to every time step, by one call on all steps at once.
+
+    Time is folded into the batch, the wrapped layer runs once, and every tensor or parameter of a
+    distribution that it returns is unfolded. For layers that treat the elements of a batch alike this
+    is what `keras.layers.TimeDistributed` computes, step by step; a layer with batch statistics
+    (`BatchNormalization` while training) takes them over all steps together.
+
+    The heads of this package act on the last axis, so `IndependentNormal(3)` needs no
+    `TimeDistributed` around it; it may have one.
+
+    Args:
+        layer: a `keras.Layer`; it may return tensors, distributions of TimeDist, or native
+            distributions of TFP, NumPyro or torch.
+        **kwargs: of `keras.Layer`.
+
+    Call arguments:
+        inputs: tensor `(batch, time, ...)`.
+        training: passed on to the wrapped layer by Keras.
+        mask: boolean tensor `(batch, time, ...)`, folded and passed on if the layer takes one.
+
+    Returns:
+        What the layer returns, with `(batch, time)` in front instead of `batch * time`.
+
+    Raises:
+        ValueError: if the input has fewer than three axes or the mask does not fit it.
+
+    >>> import keras
+    >>> from timedist.layers import IndependentNormal
+    >>> TimeDistributed(IndependentNormal(3))(keras.ops.zeros((32, 10, 6)))
+    Independent(Normal)(batch_shape=(32, 10), event_shape=(3,), dtype=float32)
+    """
+
+    def build(self, input_shape: Any) -> None:
+        """Build the wrapped layer for one step."""
+        child_shape = self._get_child_input_shape(input_shape)
+        if type(self.layer).build is keras.Layer.build and not self.layer.built:
+            # A layer without `build` makes its weights when called: call it on one symbolic step.
+            infer(self.layer, keras.KerasTensor(child_shape, self.compute_dtype))
+            self.built = True
+        else:
+            super().build(input_shape)
+
+    def call(self, inputs: Tensor, training: bool | None = None, mask: Any = None) -> Any:
+        """Fold, call the layer once, unfold."""
+        del training  # Keras hands it to the wrapped layer itself
+        if mask is not None:
+            _check_mask(mask, inputs)
+        shape = ops.shape(inputs)
+        folded = _folded(inputs)
+        if mask is not None:
+            compat.set_keras_mask(folded, _folded(mask))
+        outputs = self.layer(folded)
+        return keras.tree.map_structure(lambda x: _unfolded(x, shape[0], shape[1]), outputs)
+
+    def compute_output_spec(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        """Symbolic output; a symbolic distribution where the layer returns one."""
+        return infer(self.call, inputs, training=training, mask=mask)
+
+
+def _folded(x: Tensor) -> Tensor:
+    return ops.reshape(x, (-1, *ops.shape(x)[2:]))
+
+
+def _unfolded(x: Any, batch: Any, time: Any) -> Any:
+    lead = (-1, time) if isinstance(time, int) else (batch, time)
+    if isinstance(x, Distribution) or compat.is_native(x):
+        distribution = as_distribution(x)
+        return distribution.reshape_batch((*lead, *distribution.batch_shape[1:]))
+    return ops.reshape(x, (*lead, *ops.shape(x)[1:]))
+
+
+def _check_mask(mask: Any, inputs: Tensor) -> None:
+    given, expected = tuple(mask.shape), tuple(inputs.shape)[:2]
+    fits = len(given) >= 2 and all(
+        a == b for a, b in zip(given, expected, strict=False) if None not in (a, b)
+    )
+    if not fits:
+        raise ValueError(
+            f"TimeDistributed: the mask has shape {given}, expected (batch, time, ...) starting with "
+            f"{expected}, as the input of shape {tuple(inputs.shape)}"
+        )

@@ -1,0 +1,70 @@
+"""Distributions of other libraries (TFP, NumPyro, torch): what only a look at a backend can do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from keras import ops
+
+from timedist.ops import random
+
+Tensor = Any
+
+
+def flatten(native: Any) -> tuple[list[Tensor], Callable[[list], Any]]:
+    """The tensors a native distribution is made of, and the function that puts it together again.
+
+    The last tensor carries nothing but the batch shape, which symbolic tensors could not tell else.
+    """
+    library = library_of(native)
+    if library == "numpyro":
+        import jax
+        import jax.numpy as jnp
+
+        leaves, structure = jax.tree_util.tree_flatten(native)
+        shape = jnp.zeros(native.batch_shape)
+        return [*leaves, shape], lambda new: jax.tree_util.tree_unflatten(structure, new[:-1])
+    if library == "tensorflow_probability":
+        import tensorflow as tf
+
+        leaves = tf.nest.flatten(native, expand_composites=True)
+        shape = tf.ensure_shape(tf.zeros(native.batch_shape_tensor()), native.batch_shape)
+        return [*leaves, shape], lambda new: tf.nest.pack_sequence_as(
+            native, new[:-1], expand_composites=True
+        )
+    import torch
+
+    # torch's distributions cannot be taken apart: the object itself is kept.
+    return [torch.zeros(native.batch_shape)], lambda new: native
+
+
+def library_of(native: Any) -> str:
+    """Name of the library a distribution comes from."""
+    return type(native).__module__.split(".")[0]
+
+
+def sample(native: Any, shape: Sequence[int], seed: random.Seed) -> Tensor:
+    """Draws from a native distribution, reparameterised where it can be."""
+    library = library_of(native)
+    if library == "numpyro":
+        return native.sample(random.jax_key(seed), tuple(shape))
+    if library == "tensorflow_probability":
+        return native.sample(tuple(shape), seed=random.tf_seed(seed))
+    import torch
+
+    draw = native.rsample if native.has_rsample else native.sample
+    if seed is None:
+        return draw(torch.Size(shape))
+    first, second = random.draw_key(seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(first + second) & 0xFFFFFFFF)
+        return draw(torch.Size(shape))
+
+
+def statistic(native: Any, name: str) -> Tensor:
+    """A statistic such as `mean`, a method in TFP and a property in the others."""
+    found = getattr(native, name, None)
+    if found is None:
+        raise NotImplementedError(f"{type(native).__name__} of {library_of(native)} has no {name}")
+    return ops.convert_to_tensor(found() if callable(found) else found)

@@ -1,0 +1,108 @@
+"""`timedist.predict`: `model.predict` that returns distributions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from timedist.distributions import Distribution
+from timedist.interop import NativeDistribution
+from timedist.ops import compat
+
+
+class ParameterView(keras.Model):
+    """A view of a model whose outputs are the parameter tensors of its distributions."""
+
+    def __init__(self, model: keras.Model) -> None:
+        super().__init__()
+        self.model = model
+        self.structure: Any = None
+
+    def call(self, inputs: Any) -> list:
+        """All tensors of the outputs, flat; the structure is kept aside."""
+        outputs = self.model(inputs, training=False)
+        flat = keras.tree.flatten(outputs)
+        for x in flat:
+            _refuse_native(x, self.model.name)
+        # Not a tracked attribute: Keras would look for layers in it.
+        self.__dict__["structure"] = keras.tree.map_structure(_skeleton, outputs)
+        return [leaf for x in flat for leaf in (x.leaves() if isinstance(x, Distribution) else [x])]
+
+
+def predict(
+    model: keras.Model,
+    x: Any,
+    batch_size: int | None = None,
+    verbose: Any = "auto",
+    steps: int | None = None,
+    callbacks: Any = None,
+) -> Any:
+    """Predict the distributions of a data set of any size, in batches.
+
+    Args:
+        model: a Keras model with one or more distributions among its outputs.
+        x: inputs, whatever `keras.Model.predict` takes: arrays `(samples, ...)`, a `tf.data.Dataset`,
+            a `torch.utils.data.DataLoader`, a `keras.utils.PyDataset`.
+        batch_size: samples in a batch; default 32, as in Keras.
+        verbose: progress bar, as in Keras.
+        steps: number of batches, as in Keras.
+        callbacks: callbacks, as in Keras.
+
+    Returns:
+        What the model returns, for all samples: distributions with NumPy parameters (only a batch at
+        a time is on the device) and arrays where the model returns tensors.
+
+    Raises:
+        TypeError: if no output is a distribution, or one is a native distribution of another library.
+
+    >>> import keras, timedist
+    >>> model = keras.Sequential([keras.layers.Dense(2), timedist.layers.IndependentNormal()])
+    >>> timedist.predict(model, keras.ops.zeros((5, 10, 3)), verbose=0)
+    Normal(batch_shape=(5, 10), event_shape=(), dtype=float32)
+    """
+    view = _view(model)
+    flat = view.predict(x, batch_size=batch_size, verbose=verbose, steps=steps, callbacks=callbacks)
+    rest = iter([np.asarray(leaf) for leaf in flat])
+    found = [isinstance(s, Distribution) for s in keras.tree.flatten(view.structure)]
+    if not any(found):
+        raise TypeError(
+            f"timedist.predict: the model {model.name!r} returns no distribution; use model.predict, or "
+            "end the model with a distribution layer such as timedist.layers.IndependentNormal"
+        )
+    return keras.tree.map_structure(lambda s: _filled(s, rest), view.structure)
+
+
+class _Holder:
+    """Keeps the view of a model where Keras does not look for layers to save."""
+
+    def __init__(self, view: ParameterView) -> None:
+        self.view = view
+
+
+def _view(model: keras.Model) -> ParameterView:
+    """The view of a model, made once, so that prediction compiles once."""
+    holder = model.__dict__.get("_timedist_view")
+    if holder is None:
+        holder = _Holder(ParameterView(model))
+        model.__dict__["_timedist_view"] = holder
+    return holder.view
+
+
+def _refuse_native(x: Any, model: str) -> None:
+    if compat.is_native(x) or isinstance(x, NativeDistribution):
+        raise TypeError(
+            f"timedist.predict: the model {model!r} returns a native distribution, {x!r}, whose "
+            "parameters only its own library can put together; build it from timedist.distributions"
+        )
+
+
+def _skeleton(x: Any) -> Any:
+    return x.map_leaves(lambda _: np.zeros(())) if isinstance(x, Distribution) else np.zeros(())
+
+
+def _filled(skeleton: Any, leaves: Any) -> Any:
+    if isinstance(skeleton, Distribution):
+        return skeleton.map_leaves(lambda _: next(leaves))
+    return next(leaves)
