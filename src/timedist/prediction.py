@@ -77,15 +77,18 @@ def predict(
 class _Holder:
     """Keeps the view of a model where Keras does not look for layers to save."""
 
-    def __init__(self, view: ParameterView) -> None:
-        self.view = view
+    def __init__(self, model: keras.Model, way: tuple) -> None:
+        self.way = way
+        self.view = ParameterView(model)
+        self.view.run_eagerly, self.view.jit_compile = way
 
 
 def _view(model: keras.Model) -> ParameterView:
-    """The view of a model, made once, so that prediction compiles once."""
+    """The view of a model, made once for the way it is compiled, so that prediction compiles once."""
+    way = (model.run_eagerly, model.jit_compile)
     holder = model.__dict__.get("_timedist_view")
-    if holder is None:
-        holder = _Holder(ParameterView(model))
+    if holder is None or holder.way != way:
+        holder = _Holder(model, way)
         model.__dict__["_timedist_view"] = holder
     return holder.view
 

@@ -142,6 +142,10 @@ class Distribution(Value):
     def __jax_array__(self) -> Tensor:
         return self._mean_for_conversion()
 
+    def numpy(self) -> np.ndarray:
+        """The mean as an array, like `numpy.asarray`; Keras's `predict_on_batch` asks by this name."""
+        return np.asarray(self)
+
     def _mean_for_conversion(self) -> Tensor:
         caller = compat.keras_caller()
         if caller is not None:
@@ -176,6 +180,25 @@ class Distribution(Value):
         """
         on_device = self._on_device()
         return on_device._hook("sample")(_as_shape(sample_shape), random.check_seed(seed))
+
+    def draw(self, sample_shape: int | Sequence[int] = (), seed: random.Seed = None) -> Tensor:
+        """As `sample`, but without gradients, which makes mixtures cheaper.
+
+        Args:
+            sample_shape: as for `sample`.
+            seed: as for `sample`.
+
+        Returns:
+            Tensor of shape `sample_shape + batch_shape + event_shape`.
+
+        Raises:
+            TypeError: if the seed is neither int, `SeedGenerator` nor `None`.
+        """
+        return self._on_device()._plain_draw(_as_shape(sample_shape), random.check_seed(seed))
+
+    def _plain_draw(self, shape: tuple, seed: random.Seed) -> Tensor:
+        hook = getattr(self, "_draw", None) or self._hook("sample")
+        return ops.stop_gradient(hook(shape, seed))
 
     # --- densities -----------------------------------------------------------------------------
 
@@ -286,7 +309,7 @@ class Distribution(Value):
             left out of the sum; for other vectors one missing component leaves out the whole event.
         """
         on_device = self._on_device()
-        value = compat.to_tensor(value, on_device.dtype)
+        value = on_device._as_value(value, "log_prob_where")
         return on_device._log_prob_of_observed(value, ops.cast(observed, "bool"))
 
     def _log_prob_of_observed(self, value: Tensor, observed: Tensor) -> Tensor:
@@ -326,11 +349,17 @@ class Distribution(Value):
     def _at(self, value: Any, name: str, otherwise: Callable | None = None) -> Tensor:
         """Call hook `name` at `value`, converted and checked, or derive the result."""
         on_device = self._on_device()
-        value = compat.to_tensor(value, on_device.dtype)
-        _check_broadcast(self._family, name, tuple(value.shape), self.shape)
+        value = on_device._as_value(value, name)
         if otherwise is not None and not hasattr(on_device, f"_{name}"):
             return otherwise(on_device, value)
         return on_device._hook(name)(value)
+
+    def _as_value(self, value: Any, method: str) -> Tensor:
+        """`value` as a tensor that is known to broadcast, with all event axes."""
+        value = compat.to_tensor(value, self.dtype)
+        _check_broadcast(self._family, method, tuple(value.shape), self.shape)
+        missing = len(self.event_shape) - len(value.shape)
+        return ops.reshape(value, (*(1,) * missing, *ops.shape(value))) if missing > 0 else value
 
 
 def _as_shape(sample_shape: int | Sequence[int]) -> tuple[int, ...]:

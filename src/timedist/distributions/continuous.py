@@ -128,11 +128,11 @@ class Laplace(LocationScale):
         return -ops.abs(z) - _LOG_2
 
     def _std_cdf(self, z: Tensor) -> Tensor:
-        tail = 0.5 * ops.exp(-ops.abs(z))
+        tail = 0.5 * ops.exp(special.minus_abs(z))
         return ops.where(z < 0.0, tail, 1.0 - tail)
 
     def _std_log_cdf(self, z: Tensor) -> Tensor:
-        return ops.where(z < 0.0, z - _LOG_2, ops.log1p(-0.5 * ops.exp(-ops.abs(z))))
+        return ops.where(z < 0.0, z - _LOG_2, ops.log1p(-0.5 * ops.exp(special.minus_abs(z))))
 
     def _std_quantile(self, p: Tensor) -> Tensor:
         lower = p < 0.5
@@ -292,5 +292,7 @@ class StudentT(LocationScale):
 
     def _std_entropy(self) -> Tensor:
         half = 0.5 * self.df
-        slope = special.digamma(half + 0.5) - special.digamma(half)
+        # digamma(half + 1/2) - digamma(half), without its cancellation
+        slope = ops.log1p(0.5 / half) + 0.25 / (half * (half + 0.5))
+        slope = slope + special.digamma_error(half + 0.5) - special.digamma_error(half)
         return (half + 0.5) * slope - self._log_norm()

@@ -80,10 +80,20 @@ class Bernoulli(Distribution):
 
     def _log_prob(self, x: Tensor) -> Tensor:
         def mass(k: Tensor) -> Tensor:
-            inside = ops.where(k == 1.0, special.log_sigmoid(self.logits), special.log_sigmoid(-self.logits))
-            return special.where(k > 1.0, -math.inf, inside)
+            return special.where(k > 1.0, -math.inf, self._log_mass(k == 1.0))
 
         return _on_counts(x, mass)
+
+    def _log_mass(self, yes: Tensor) -> Tensor:
+        """log P(1) where `yes`, else log P(0); from the parameter that was given, which may be 0 or 1."""
+        if self._values["probs"] is None:
+            return special.log_sigmoid(ops.where(yes, self.logits, -self.logits))
+        probs = self.probs
+        return ops.where(
+            yes,
+            special.log_or_minus_inf(special.where(yes, probs, 1.0)),
+            ops.log1p(-special.where(yes, 0.0, probs)),
+        )
 
     def _cdf(self, x: Tensor) -> Tensor:
         return _step(x, lambda k: special.where(k >= 1.0, 1.0, ops.sigmoid(-self.logits) + 0.0 * k), 0.0, 1.0)
@@ -134,7 +144,7 @@ class Categorical(Distribution):
     Categorical(batch_shape=(2,), event_shape=(), dtype=float32)
     """
 
-    logits: Tensor = parameter(constraints.real, event_rank=1, instead_of="probs", convert=ops.log)
+    logits: Tensor = parameter(constraints.real, event_rank=1, instead_of="probs", convert=special.log_or_minus_inf)
     probs: Tensor = parameter(
         constraints.simplex, event_rank=1, instead_of="logits", convert=ops.softmax
     )
@@ -229,6 +239,10 @@ class Poisson(_Counts):
     def _mode(self) -> Tensor:
         return special.floor(self.rate)
 
+    def with_mean_times(self, factor: Tensor) -> Poisson:
+        """The distribution with its mean multiplied by `factor`, a positive tensor of the batch shape."""
+        return Poisson.trusted(log_rate=self.log_rate + ops.log(factor))
+
 
 class NegativeBinomial(_Counts):
     r"""The negative binomial distribution: counts that vary more than Poisson counts.
@@ -283,3 +297,8 @@ class NegativeBinomial(_Counts):
 
     def _mode(self) -> Tensor:
         return special.floor(special.maximum(self.total_count - 1.0, 0.0) * ops.exp(self.logits))
+
+    def with_mean_times(self, factor: Tensor) -> NegativeBinomial:
+        """The distribution with its mean multiplied by `factor`, a positive tensor of the batch shape."""
+        logits = self.logits + ops.log(factor)
+        return NegativeBinomial.trusted(total_count=self.total_count, logits=logits)

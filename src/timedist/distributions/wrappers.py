@@ -95,6 +95,9 @@ class Independent(Distribution):
     def _sample(self, sample_shape: tuple, seed: random.Seed) -> Tensor:
         return self.base._hook("sample")(sample_shape, seed)
 
+    def _draw(self, sample_shape: tuple, seed: random.Seed) -> Tensor:
+        return self.base._plain_draw(sample_shape, seed)
+
     def _mean(self) -> Tensor:
         return self.base.mean()
 
@@ -220,14 +223,17 @@ class MixtureSameFamily(Distribution):
         return ops.where(inside, exact, each[..., 0])
 
     def _sample(self, sample_shape: tuple, seed: random.Seed) -> Tensor:
+        draw = self._plain_draw(sample_shape, seed)
+        return draw if self.discrete else self._with_gradient(draw)
+
+    def _draw(self, sample_shape: tuple, seed: random.Seed) -> Tensor:
         first, second = random.split(seed, 2)
         index = self.mixture._sample(sample_shape, first)
-        each = self.components._hook("sample")(sample_shape, second)
+        each = self.components._plain_draw(sample_shape, second)
         rank = len(self.event_shape)
         chosen = ops.one_hot(index, self.mixture.num_categories, dtype="bool")
         chosen = ops.reshape(chosen, (*ops.shape(chosen), *(1,) * rank))
-        draw = ops.sum(special.where(chosen, each, 0.0), axis=-1 - rank)
-        return draw if self.discrete else self._with_gradient(ops.stop_gradient(draw))
+        return ops.sum(special.where(chosen, each, 0.0), axis=-1 - rank)
 
     def _with_gradient(self, draw: Tensor) -> Tensor:
         """The draw with its implicit gradient, one event component after the other.
@@ -262,6 +268,71 @@ class MixtureSameFamily(Distribution):
         cdf = ops.sum(weights * part.cdf(x[..., None]), axis=-1)
         density = ops.sum(weights * part.prob(x[..., None]), axis=-1)
         return solve.with_implicit_gradient(x, cdf, density)
+
+
+class TransformedDistribution(Distribution):
+    r"""The distribution of $Y = f(X)$ for an increasing map $f$ and a scalar $X$.
+
+    $\log p_Y(y) = \log p_X(x) - \log f'(x),\ x = f^{-1}(y)$
+
+    Args:
+        base: continuous distribution of X, with scalar events.
+        transform: a `timedist.distributions.transforms.Transform` whose parameters have the batch
+            shape of `base`.
+
+    Raises:
+        ValueError: if the base is discrete or its events are no scalars.
+
+    Mean, variance and mode have no closed form; the median and every quantile have.
+
+    Source: Papoulis, Pillai: Probability, Random Variables and Stochastic Processes, section 5.2.
+
+    >>> from timedist.distributions import Normal, transforms
+    >>> TransformedDistribution(Normal([0.0, 1.0], 1.0), transforms.Affine(scale=[2.0, 3.0]))
+    Transformed(Normal)(batch_shape=(2,), event_shape=(), dtype=float32)
+    """
+
+    base: Any = component()
+    transform: Any = component()
+    absent = {
+        name: "it has no closed form under a transform; use `.median()` or samples"
+        for name in ("mean", "variance", "mode", "entropy")
+    }
+
+    def _check(self) -> None:
+        if self.base.event_shape or self.base.discrete:
+            raise ValueError(
+                f"TransformedDistribution: base must be continuous with scalar events, got {self.base!r}"
+            )
+
+    @property
+    def _family(self) -> str:
+        return f"Transformed({self.base._family})"
+
+    def _batch_shape(self) -> Shape:
+        return self.base.batch_shape
+
+    def _log_prob(self, y: Tensor) -> Tensor:
+        x = self.transform.inverse(y)
+        return self.base._hook("log_prob")(x) - self.transform.log_slope(x)
+
+    def _cdf(self, y: Tensor) -> Tensor:
+        return self.base.cdf(self.transform.inverse(y))
+
+    def _log_cdf(self, y: Tensor) -> Tensor:
+        return self.base.log_cdf(self.transform.inverse(y))
+
+    def _survival(self, y: Tensor) -> Tensor:
+        return self.base.survival_function(self.transform.inverse(y))
+
+    def _quantile(self, p: Tensor) -> Tensor:
+        return self.transform.forward(self.base.quantile(p))
+
+    def _sample(self, sample_shape: tuple, seed: random.Seed) -> Tensor:
+        return self.transform.forward(self.base._hook("sample")(sample_shape, seed))
+
+    def _draw(self, sample_shape: tuple, seed: random.Seed) -> Tensor:
+        return self.transform.forward(self.base._plain_draw(sample_shape, seed))
 
 
 def _size(shape: Shape) -> int:

@@ -2,6 +2,7 @@
 
 from timedist.layers.base import DistributionLambda, DistributionLayer
 from timedist.layers.heads import (
+    Head,
     IndependentBernoulli,
     IndependentHead,
     IndependentLogistic,
@@ -19,6 +20,7 @@ from timedist.layers.time_distributed import TimeDistributed
 __all__ = [
     "DistributionLambda",
     "DistributionLayer",
+    "Head",
     "IndependentBernoulli",
     "IndependentHead",
     "IndependentLogistic",

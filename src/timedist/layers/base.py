@@ -44,7 +44,8 @@ class DistributionLambda(DistributionLayer):
             many positional arguments as there are inputs, the tensors one by one) and returns a
             distribution of TimeDist, TFP, NumPyro or torch. It may use `keras.ops` or the backend's
             own operations. To load the model in Keras's safe mode, pass a function registered with
-            `keras.saving.register_keras_serializable`; a lambda needs `safe_mode=False`.
+            `keras.saving.register_keras_serializable`; a lambda needs `safe_mode=False` and may use
+            no global names, since Keras keeps nothing but its code.
         **kwargs: of `keras.Layer`.
 
     Returns:

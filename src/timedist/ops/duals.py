@@ -103,7 +103,7 @@ def forward_differentiable(function: Callable[..., Dual]) -> Callable[..., Tenso
 
 
 def iterate(step: Callable, state: tuple[Dual, ...], total: Dual, limit: int) -> Dual:
-    """Multiply `total` by the factors of `step` until each element's factor is one.
+    """Multiply `total` by the factors of `step` until each element's factor is one, derivatives too.
 
     Args:
         step: `step(m, *state)` gives the next state and the factor, a tuple and a `Dual`.
@@ -123,6 +123,9 @@ def iterate(step: Callable, state: tuple[Dual, ...], total: Dual, limit: int) ->
         new_state, factor = step(m, *(Dual.of(flat) for flat in state))
         product = (Dual.of(total) * factor).where(active, Dual.of(total))
         moving = ops.abs(factor.value - 1.0) > eps
+        # A fraction that ends by a zero numerator has its value before its derivatives.
+        for part, sum_of_parts in zip(factor.parts, product.parts, strict=True):
+            moving = moving | (ops.abs(part * product.value) > eps * ops.abs(sum_of_parts))
         flats = tuple(dual.flat() for dual in new_state)
         return m + 1.0, flats, product.flat(), ops.logical_and(active, moving)
 

@@ -46,22 +46,28 @@ def _log_small_side(a: Tensor, b: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """log I_x(a, b) for x below the mode: log of [x^a y^b / (a B(a, b))] plus the fraction."""
     # x^a y^b / (a B(a, b)) is the binomial term of a and b times b / (a + b).
     prefactor = special.log_binomial_term(a, b, ops.log(x), ops.log(y)) + ops.log(b) - ops.log(a + b)
-    return prefactor + ops.log(_fraction(a, b, x))
+    return prefactor + ops.log(a) + ops.log(_fraction(a, b, x, y))
 
 
 @forward_differentiable
-def _fraction(a: Dual, b: Dual, x: Dual) -> Dual:
-    """The continued fraction of I_x(a, b), two terms a step, by Lentz's algorithm."""
+def _fraction(a: Dual, b: Dual, x: Dual, y: Dual) -> Dual:
+    """The even part of the continued fraction of I_x(a, b), by Lentz's algorithm.
+
+    Source: Didonato, Morris: Algorithm 708, Significant Digit Computation of the Incomplete Beta
+    Function Ratios (1992), equation 9, whose terms have no cancellation where x is near one.
+    """
+
+    def denominator(m: Any) -> Dual:
+        later = m * (b - m) * x / (a + (2.0 * m - 1.0)) + m
+        return (a + m) * (a * y - b * x + 1.0 + m * (y + 1.0)) / (a + (2.0 * m + 1.0)) + later
 
     def step(m: Tensor, c: Dual, d: Dual) -> tuple[tuple, Dual]:
-        even = (b - m) * x * m / ((a + (2.0 * m - 1.0)) * (a + 2.0 * m))
-        odd = -((a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + (2.0 * m + 1.0))))
-        d = 1.0 / (even * d + 1.0)
-        c = even / c + 1.0
-        factor = c * d
-        d = 1.0 / (odd * d + 1.0)
-        c = odd / c + 1.0
-        return (c, d), factor * (c * d)
+        scale = a + (2.0 * m - 1.0)
+        numerator = (a + (m - 1.0)) / scale * ((a + b + (m - 1.0)) / scale) * (m * (b - m) * x * x)
+        below = denominator(m)
+        d = 1.0 / (numerator * d + below)
+        c = numerator / c + below
+        return (c, d), c * d
 
-    first = 1.0 / (1.0 - (a + b) * x / (a + 1.0))
-    return iterate(step, (Dual.constant(1.0, x), first), first, _MOST_STEPS)
+    first = a * (a * y - b * x + 1.0) / (a + 1.0)
+    return 1.0 / iterate(step, (first, Dual.constant(0.0, x)), first, _MOST_STEPS)

@@ -35,9 +35,9 @@ def log_gammainc(a: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
     empty, full = x <= 0.0, x == math.inf
     x = special.where(empty | full, 1.0, x)
     below = x < a + 1.0
-    # Each formula sees arguments of its own region only; the other elements get harmless ones.
-    lower_x = ops.where(below, x, 0.5 * a)
-    upper_x = ops.where(below, a + 2.0, x)
+    # Each formula sees arguments of its own region only; the other elements get quick ones.
+    lower_x = special.where(below, x, 0.0)
+    upper_x = ops.where(below, 4.0 * a + 40.0, x)
     prefactor = special.log_poisson_pmf(a, x, ops.log(x))
     lower = special.minimum(prefactor + ops.log(_series(a, lower_x)), 0.0)
     upper = special.minimum(prefactor + ops.log(a) + ops.log(_fraction(a, upper_x)), 0.0)

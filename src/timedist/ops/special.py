@@ -69,9 +69,17 @@ def cumsum(x: Tensor) -> Tensor:
 # --- elementary functions without cancellation -------------------------------------------------
 
 
+def minus_abs(x: Tensor) -> Tensor:
+    """-|x|, with the derivative -1 at 0, where backends give `abs` the derivative 0.
+
+    Sums of two branches that meet smoothly at 0 need one of the two slopes there.
+    """
+    return ops.where(x < 0.0, x, -x)
+
+
 def softplus(x: Tensor) -> Tensor:
     """log(1 + exp(x)), exact at both ends (torch's own switches to x at 20)."""
-    return maximum(x, 0.0) + ops.log1p(ops.exp(-ops.abs(x)))
+    return maximum(x, 0.0) + ops.log1p(ops.exp(minus_abs(x)))
 
 
 def inverse_softplus(y: Tensor) -> Tensor:
@@ -97,7 +105,7 @@ def log1mexp(x: Tensor) -> Tensor:
     near = x > -_LOG_2
     small = where(near, x, -_LOG_2)
     large = where(near, -_LOG_2, x)
-    return ops.where(near, _log_or_minus_inf(-ops.expm1(small)), ops.log1p(-ops.exp(large)))
+    return ops.where(near, log_or_minus_inf(-ops.expm1(small)), ops.log1p(-ops.exp(large)))
 
 
 def log1p_square(u: Tensor) -> Tensor:
@@ -107,6 +115,21 @@ def log1p_square(u: Tensor) -> Tensor:
     outside = where(big, ops.abs(u), 1.0)
     far = 2.0 * ops.log(outside) + ops.log1p(ops.square(1.0 / outside))
     return ops.where(big, far, ops.log1p(ops.square(inside)))
+
+
+def asinh(x: Tensor) -> Tensor:
+    """Inverse of sinh, without cancellation for negative x (and in float64 on every backend)."""
+    size = ops.abs(x)
+    far = size > 1e8
+    near = where(far, 1.0, size)
+    value = ops.log1p(near + ops.square(near) / (1.0 + ops.sqrt(1.0 + ops.square(near))))
+    return ops.sign(x) * ops.where(far, ops.log(where(far, size, 1.0)) + _LOG_2, value)
+
+
+def log_cosh(x: Tensor) -> Tensor:
+    """log(cosh(x)) without overflow."""
+    size = ops.abs(x)
+    return size + ops.log1p(ops.exp(-2.0 * size)) - _LOG_2
 
 
 def xlogy(x: Tensor, y: Tensor) -> Tensor:
@@ -120,11 +143,12 @@ def logsumexp(x: Tensor) -> Tensor:
     top = ops.stop_gradient(ops.max(x, axis=-1, keepdims=True))
     top = where(ops.abs(top) < math.inf, top, 0.0)
     total = ops.sum(ops.exp(x - top), axis=-1)
-    result = _log_or_minus_inf(total) + top[..., 0]
+    result = log_or_minus_inf(total) + top[..., 0]
     return where(total != total, math.nan, result)
 
 
-def _log_or_minus_inf(x: Tensor) -> Tensor:
+def log_or_minus_inf(x: Tensor) -> Tensor:
+    """log(x), and -inf with gradient zero where x <= 0."""
     positive = x > 0.0
     return where(positive, ops.log(where(positive, x, 1.0)), -math.inf)
 
@@ -187,6 +211,21 @@ def _stirling_series(x: Tensor) -> Tensor:
     return total * inverse
 
 
+def digamma_error(x: Tensor) -> Tensor:
+    """The derivative of `stirling_error`: digamma(x) - [log x - 1 / (2 x)].
+
+    Source: NIST Digital Library of Mathematical Functions, 5.11.2.
+    """
+    large = x > 15.0
+    square = ops.square(1.0 / where(large, x, 15.0))
+    series = ops.zeros_like(x)
+    for coefficient in (-1 / 12, 691 / 32760, -1 / 132, 1 / 240, -1 / 252, 1 / 120, -1 / 12):
+        series = (series + coefficient) * square
+    direct_at = where(large, 15.0, x)
+    direct = digamma(direct_at) - ops.log(direct_at) + 0.5 / direct_at
+    return ops.where(large, series, direct)
+
+
 def deviance(x: Tensor, mean: Tensor, log_mean: Tensor | None = None) -> Tensor:
     """x log(x / mean) + mean - x, without cancellation where x is near the mean.
 
@@ -200,11 +239,11 @@ def deviance(x: Tensor, mean: Tensor, log_mean: Tensor | None = None) -> Tensor:
     log_mean = ops.log(mean) if log_mean is None else log_mean
     total = x + mean
     ratio = (x - mean) / where(total > 0.0, total, 1.0)
-    near = ops.abs(ratio) < 0.1
+    near = ops.abs(ratio) < 0.25
     inner = where(near, ratio, 0.0)
     square = inner * inner
     series = ops.zeros_like(ratio)
-    for order in range(8, 0, -1):
+    for order in range(14, 0, -1):
         series = (series + 1.0 / (2 * order + 1)) * square
     close = inner * (x - mean) + 2.0 * x * inner * series
     empty = x == 0.0
@@ -228,7 +267,7 @@ def log_binomial_term(x: Tensor, y: Tensor, log_p: Tensor, log_q: Tensor) -> Ten
     """
     n = x + y
     log_n = ops.log(n)
-    mean_x, mean_y = ops.exp(log_n + log_p), ops.exp(log_n + log_q)
+    mean_x, mean_y = n * ops.exp(log_p), n * ops.exp(log_q)
     errors = stirling_error(n) - stirling_error(x) - stirling_error(y)
     deviances = deviance(x, mean_x, log_n + log_p) + deviance(y, mean_y, log_n + log_q)
     return errors - deviances + 0.5 * (log_n - ops.log(x) - ops.log(y)) - _LOG_SQRT_2PI

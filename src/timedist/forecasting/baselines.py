@@ -1,0 +1,65 @@
+"""Forecasts without a model, to compare with: samples taken from the past of the series itself."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from timedist.datasets.windows import SeriesWindows
+
+Array = np.ndarray
+
+_WEEKS = 8
+
+
+def seasonal_pool(windows: SeriesWindows, series: Array, at: Array, horizon: int, seasons: tuple[int, ...]) -> Array:
+    """The values at the same phase of the last 7 short and the last 8 long seasons.
+
+    For hourly data: the last 7 days and the last 8 same weekdays at that hour.
+
+    Args:
+        windows: the series.
+        series: int array `(n,)`, numbers of series.
+        at: int array `(n,)`, positions to forecast from.
+        horizon: number of steps.
+        seasons: lengths of the seasons in steps, the shortest first.
+
+    Returns:
+        Float array `(n, samples, horizon)`, NaN where the past has a gap.
+    """
+    short, long = seasons[0], seasons[-1]
+    offsets = [short * k for k in range(1, 8)] if short != long else []
+    offsets += [long * k for k in range(1, _WEEKS + 1)]
+    return np.stack([_shifted(windows, series, at, horizon, o) for o in offsets], axis=1)
+
+
+def seasonal_naive(windows: SeriesWindows, series: Array, at: Array, horizon: int, seasons: tuple[int, ...]) -> Array:
+    """The same phase of the last long season, plus the changes from season to season before it.
+
+    For hourly data: the same hour last week, with the residuals this forecast had at that hour in
+    the 8 weeks before.
+
+    Args:
+        windows: the series.
+        series: int array `(n,)`, numbers of series.
+        at: int array `(n,)`, positions to forecast from.
+        horizon: number of steps.
+        seasons: lengths of the seasons in steps; the longest is used.
+
+    Returns:
+        Float array `(n, samples, horizon)`, NaN where the past has a gap.
+    """
+    long = seasons[-1]
+    weeks = [_shifted(windows, series, at, horizon, long * k) for k in range(1, _WEEKS + 2)]
+    return np.stack([weeks[0] + (weeks[k] - weeks[k + 1]) for k in range(_WEEKS)], axis=1)
+
+
+def _shifted(windows: SeriesWindows, series: Array, at: Array, horizon: int, offset: int) -> Array:
+    """Values `offset` steps before each step of the horizon, further back where that is not past yet.
+
+    Positions before the start of a series read as missing.
+    """
+    step = np.arange(horizon)
+    back = offset * (1 + step // offset)
+    position = at[:, None] + step - back
+    values = windows.values[windows.offsets[series][:, None] + np.maximum(position, 0)]
+    return np.where(position >= 0, values, np.nan)

@@ -1,0 +1,439 @@
+"""`Forecaster`: from a data frame to quantiles and sample paths of its future."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from timedist.datasets.windows import RandomWindows, SeriesWindows
+from timedist.forecasting import storage
+from timedist.forecasting.errors import ForecastingError
+from timedist.forecasting.frequency import Frequency
+from timedist.forecasting.panel import Panel
+from timedist.layers import (
+    IndependentLogistic,
+    IndependentNegativeBinomial,
+    IndependentNormal,
+    IndependentPoisson,
+    IndependentStudentT,
+    MixtureNormal,
+)
+from timedist.losses import NegativeLogLikelihood
+from timedist.sequence import AutoregressiveRNN, Rollout
+
+Array = np.ndarray
+
+HEADS = {
+    "mixture": lambda: MixtureNormal(3),
+    "normal": IndependentNormal,
+    "student-t": IndependentStudentT,
+    "logistic": IndependentLogistic,
+    "negative-binomial": IndependentNegativeBinomial,
+    "poisson": IndependentPoisson,
+}
+LEVELS = (20, 40, 60, 80, 90)
+_NUMBERS = ("horizon", "context_length", "units", "depth", "epochs", "steps_per_epoch", "batch_size")
+
+
+class Forecaster:
+    """Probabilistic forecasts of many series by one recurrent network, `AutoregressiveRNN`.
+
+    Args:
+        horizon: how many steps to forecast.
+        freq: the step of the series, e.g. `"1h"`, `"1d"`, `"1mo"`; default: the most common one.
+        context_length: steps the network is warmed up on. Default: the horizon, at least 24.
+        head: `"mixture"` (of three normals, default), `"normal"`, `"student-t"`, `"logistic"`, or, for
+            counts, `"negative-binomial"` or `"poisson"`.
+        lags: how many steps back the network looks; default: the last three steps and around the
+            multiples of the day, the week or the year.
+        units: width of the recurrent layers. Default 64.
+        depth: number of recurrent layers. Default 1.
+        epochs: number of epochs; a checkpoint is kept after each. Default 20.
+        steps_per_epoch: training steps in an epoch. Default 100.
+        batch_size: windows in a training step. Default 64.
+        learning_rate: peak of the learning rate, which rises linearly and falls by a cosine. Default 0.006.
+        seed: int, for the weights, the windows and the sample paths. Default 0.
+
+    Raises:
+        ForecastingError: if an argument is out of range.
+
+    >>> import numpy as np, polars as pl
+    >>> from datetime import datetime, timedelta
+    >>> start = datetime(2025, 1, 1)
+    >>> frame = pl.DataFrame({
+    ...     "unique_id": ["a"] * 200,
+    ...     "ds": [start + timedelta(hours=h) for h in range(200)],
+    ...     "y": [10.0 + h % 24 for h in range(200)],
+    ... })
+    >>> forecaster = Forecaster(horizon=6, units=4, epochs=1, steps_per_epoch=2)
+    >>> forecaster.fit(frame, verbose=0).forecast(num_paths=20).columns[:4]
+    ['unique_id', 'ds', 'timedist', 'timedist-median']
+    """
+
+    def __init__(
+        self,
+        horizon: int,
+        freq: str | None = None,
+        context_length: int | None = None,
+        head: str = "mixture",
+        lags: Sequence[int] | None = None,
+        units: int = 64,
+        depth: int = 1,
+        epochs: int = 20,
+        steps_per_epoch: int = 100,
+        batch_size: int = 64,
+        learning_rate: float = 6e-3,
+        seed: int = 0,
+    ) -> None:
+        self.config = {
+            "horizon": horizon,
+            "freq": freq,
+            "context_length": context_length,
+            "head": head,
+            "lags": None if lags is None else list(lags),
+            "units": units,
+            "depth": depth,
+            "epochs": epochs,
+            "steps_per_epoch": steps_per_epoch,
+            "batch_size": batch_size,
+            "learning_rate": learning_rate,
+            "seed": seed,
+        }
+        for name in _NUMBERS:
+            value = self.config[name]
+            if name == "context_length" and value is None:
+                continue
+            if not isinstance(value, int) or value < 1:
+                raise ForecastingError(f"{name} must be a whole number of at least 1, got {value!r}")
+        if head not in HEADS:
+            raise ForecastingError(f"head must be one of {', '.join(HEADS)}, got {head!r}")
+        if not learning_rate > 0:
+            raise ForecastingError(f"learning_rate must be positive, got {learning_rate!r}")
+        self.epochs_done = 0
+        self.model: AutoregressiveRNN | None = None
+        self.ids: tuple[str, ...] = ()
+        self._panel: Panel | None = None
+        self._rollouts: dict[int, Rollout] = {}
+
+    # --- fitting -------------------------------------------------------------------------------
+
+    @property
+    def horizon(self) -> int:
+        """How many steps are forecast."""
+        return self.config["horizon"]
+
+    @property
+    def context_length(self) -> int:
+        """How many steps the network is warmed up on."""
+        return self.config["context_length"] or max(24, self.horizon)
+
+    def fit(
+        self,
+        frame: Any,
+        checkpoint: str | Path | None = None,
+        resume: bool = False,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        verbose: Any = "auto",
+    ) -> Forecaster:
+        """Train on all series of a data frame.
+
+        Args:
+            frame: data frame with the columns `unique_id`, `ds` and `y`, or a `Panel`.
+            checkpoint: directory to save to after every epoch, as `save` does.
+            resume: go on after the last epoch done instead of starting anew.
+            callbacks: Keras callbacks.
+            verbose: progress output, as in `keras.Model.fit`.
+
+        Returns:
+            Itself.
+
+        Raises:
+            ForecastingError: if the data are unfit, see `Panel.from_frame`, or a series is too short.
+        """
+        panel = self._read(frame)
+        self._refuse_short(panel, self.context_length + self.horizon, "context and horizon")
+        if resume and self.model is not None:
+            self._refuse_other_ids(panel)
+        else:
+            self._start(panel)
+        self._panel = panel
+        assert self.model is not None
+        batches = RandomWindows(
+            self._windows(panel),
+            self.model.max_lag,
+            self.context_length,
+            self.horizon,
+            self.config["batch_size"],
+            self.config["steps_per_epoch"],
+            self.config["seed"],
+            epoch=self.epochs_done,
+        )
+        self.model.fit(
+            batches,
+            epochs=self.config["epochs"],
+            initial_epoch=self.epochs_done,
+            callbacks=[*callbacks, _EpochDone(self, checkpoint)],
+            verbose=verbose,
+        )
+        self._rollouts.clear()
+        return self
+
+    def _read(self, frame: Any) -> Panel:
+        return frame if isinstance(frame, Panel) else Panel.from_frame(frame, self.config["freq"])
+
+    def _start(self, panel: Panel) -> None:
+        """A fresh model for the series of a panel."""
+        keras.utils.set_random_seed(self.config["seed"])
+        self.ids, self.epochs_done = panel.ids, 0
+        self.config["freq"] = panel.frequency.name
+        self.model = AutoregressiveRNN(
+            head=HEADS[self.config["head"]](),
+            lags=self.config["lags"] or panel.frequency.lags(),
+            context_length=self.context_length,
+            units=self.config["units"],
+            depth=self.config["depth"],
+            num_series=len(panel.ids),
+            nonnegative=bool(min(np.nanmin(one) for one in panel.series) >= 0),
+        )
+        total = self.config["epochs"] * self.config["steps_per_epoch"]
+        warmup = max(1, total // 20)
+        peak = self.config["learning_rate"]
+        schedule = keras.optimizers.schedules.CosineDecay(
+            0.05 * peak, max(1, total - warmup), alpha=0.01, warmup_target=peak, warmup_steps=warmup
+        )
+        optimizer = keras.optimizers.Adam(schedule, global_clipnorm=1.0)
+        self.model.compile(optimizer, NegativeLogLikelihood(missing="mask"))
+
+    def _windows(self, panel: Panel) -> SeriesWindows:
+        assert self.model is not None
+        first = int(panel.starts.min())
+        stamps = panel.stamps(np.arange(first, panel.end + self.horizon))
+        features = panel.frequency.features(stamps)
+        padding = self.model.max_lag + self.context_length
+        return SeriesWindows(panel.series, panel.starts, features, first, padding)
+
+    # --- forecasting ---------------------------------------------------------------------------
+
+    def forecast(
+        self,
+        frame: Any = None,
+        levels: Sequence[float] = LEVELS,
+        num_paths: int = 200,
+        batch_size: int = 64,
+        verbose: Any = 0,
+    ) -> Any:
+        """Forecast the steps after the last row of every series.
+
+        Args:
+            frame: data up to the moment of the forecast; default: the data of `fit`.
+            levels: levels of the central intervals in percent. Default 20, 40, 60, 80 and 90.
+            num_paths: number of sample paths the quantiles are taken from.
+            batch_size: series in a batch.
+            verbose: progress output, as in `keras.Model.predict`.
+
+        Returns:
+            A data frame of the library of `frame`: `unique_id`, `ds`, `timedist` (the mean),
+            `timedist-median`, and `timedist-lo-L`, `timedist-hi-L` for each level L.
+
+        Raises:
+            ForecastingError: if the data are unfit, a series is unknown or too short, or a level is not
+                between 0 and 100.
+        """
+        panel, where = self._panel_of(frame), None
+        paths = self.sample_windows(panel, *self._ends(panel), num_paths, batch_size, verbose)
+        columns = {**self._index(panel, where), **summary(paths, levels)}
+        return panel.to_frame(columns)
+
+    def sample_paths(self, frame: Any = None, num_paths: int = 100, batch_size: int = 64, verbose: Any = 0) -> Any:
+        """Sample whole futures of every series.
+
+        Args:
+            frame: as for `forecast`.
+            num_paths: number of paths for each series.
+            batch_size: series in a batch.
+            verbose: progress output, as in `keras.Model.predict`.
+
+        Returns:
+            A data frame: `unique_id`, `ds`, `path` (0 to `num_paths - 1`), `y`; the rows of one path are
+            one joint draw over the horizon.
+
+        Raises:
+            ForecastingError: as for `forecast`.
+        """
+        panel = self._panel_of(frame)
+        paths = self.sample_windows(panel, *self._ends(panel), num_paths, batch_size, verbose)
+        index = self._index(panel, None)
+        columns = {
+            "unique_id": np.repeat(index["unique_id"].reshape(-1, 1, self.horizon), num_paths, 1).ravel(),
+            "ds": np.repeat(index["ds"].reshape(-1, 1, self.horizon), num_paths, 1).ravel(),
+            "path": np.tile(np.repeat(np.arange(num_paths), self.horizon), len(paths)),
+            "y": paths.ravel(),
+        }
+        return panel.to_frame(columns)
+
+    def sample_windows(
+        self, panel: Panel, series: Array, at: Array, num_paths: int, batch_size: int = 64, verbose: Any = 0
+    ) -> Array:
+        """Sample futures from any positions, in one compiled call a batch.
+
+        Args:
+            panel: the data.
+            series: int array `(n,)`, numbers of series in the panel.
+            at: int array `(n,)`, positions within them from which to forecast; only what lies before is
+                read.
+            num_paths: number of paths for each window.
+            batch_size: windows in a batch.
+            verbose: progress output, as in `keras.Model.predict`.
+
+        Returns:
+            Float array `(n, num_paths, horizon)`.
+        """
+        model = self._fitted()
+        if num_paths < 1:
+            raise ForecastingError(f"num_paths must be at least 1, got {num_paths}")
+        windows, numbers = self._windows(panel), self._numbers(panel)
+        inputs = {
+            "target": windows.target(series, at, model.max_lag + self.context_length, 0),
+            "features": windows.known(series, at, self.context_length, self.horizon),
+            "series": numbers[series].astype("int32"),
+        }
+        if num_paths not in self._rollouts:
+            self._rollouts[num_paths] = Rollout(model, num_paths, seed=self.config["seed"])
+        return self._rollouts[num_paths].predict(inputs, batch_size=batch_size, verbose=verbose)
+
+    def _fitted(self) -> AutoregressiveRNN:
+        if self.model is None:
+            raise ForecastingError("the forecaster is not fitted: call fit(frame) or Forecaster.load(path) first")
+        return self.model
+
+    def _panel_of(self, frame: Any) -> Panel:
+        self._fitted()
+        if frame is None and self._panel is None:
+            raise ForecastingError("a loaded forecaster needs the data to forecast from: forecast(frame)")
+        panel = self._panel if frame is None else self._read(frame)
+        assert panel is not None
+        self._refuse_short(panel, self.context_length, "context")
+        return panel
+
+    @staticmethod
+    def _ends(panel: Panel) -> tuple[Array, Array]:
+        return np.arange(len(panel.ids)), panel.lengths
+
+    def _index(self, panel: Panel, at: Array | None) -> dict[str, Array]:
+        """Columns `unique_id` and `ds` of the forecasts from the ends of all series."""
+        at = panel.lengths if at is None else at
+        positions = (panel.starts + at)[:, None] + np.arange(self.horizon)
+        ids = np.repeat(np.array(panel.ids, dtype=object), self.horizon)
+        return {"unique_id": ids, "ds": panel.stamps(positions).ravel()}
+
+    def _numbers(self, panel: Panel) -> Array:
+        """Numbers the model knows the series of a panel by."""
+        known = {name: number for number, name in enumerate(self.ids)}
+        unknown = [name for name in panel.ids if name not in known]
+        if unknown:
+            raise ForecastingError(
+                f"series {unknown[0]!r} was not there when the model was fitted ({len(unknown)} unknown series)"
+            )
+        return np.array([known[name] for name in panel.ids])
+
+    def _refuse_short(self, panel: Panel, least: int, what: str) -> None:
+        short = np.flatnonzero(panel.lengths < least)
+        if len(short):
+            name, length = panel.ids[short[0]], int(panel.lengths[short[0]])
+            raise ForecastingError(
+                f"series {name!r} has {length} steps of {panel.frequency.name}, at least {least} are needed "
+                f"for the {what}"
+            )
+
+    def _refuse_other_ids(self, panel: Panel) -> None:
+        if panel.ids != self.ids or panel.frequency.name != self.config["freq"]:
+            raise ForecastingError(
+                f"the data have {len(panel.ids)} series of {panel.frequency.name}, the model to resume was fitted "
+                f"on {len(self.ids)} series of {self.config['freq']}; series and frequency must be the same"
+            )
+
+    # --- files ---------------------------------------------------------------------------------
+
+    def save(self, path: str | Path) -> None:
+        """Save model, optimiser and configuration to a directory, which appears whole or not at all.
+
+        Args:
+            path: the directory; a model directory that is there is replaced.
+
+        Raises:
+            ForecastingError: if it is not fitted, or something else is at `path`.
+        """
+        model = self._fitted()
+        description = {"config": self.config, "ids": list(self.ids), "epochs_done": self.epochs_done}
+        storage.save(Path(path), description, model.save)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Forecaster:
+        """Load what `save` has written, on any backend.
+
+        Args:
+            path: the directory.
+
+        Returns:
+            The fitted forecaster.
+
+        Raises:
+            ForecastingError: if there is no model, it is half written, or of another format.
+        """
+        description, file = storage.load(Path(path))
+        try:
+            forecaster = cls(**description["config"])
+            forecaster.ids = tuple(description["ids"])
+            forecaster.epochs_done = int(description["epochs_done"])
+            forecaster.model = keras.models.load_model(file)
+        except (KeyError, TypeError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise ForecastingError(f"model {path} cannot be read: {reason}") from error
+        return forecaster
+
+
+def summary(paths: Array, levels: Sequence[float] = LEVELS) -> dict[str, Array]:
+    """Mean, median and interval ends of sample paths, as columns.
+
+    Args:
+        paths: float array `(n, num_paths, horizon)`.
+        levels: levels of the central intervals in percent.
+
+    Returns:
+        Arrays of length `n * horizon` by column name: `timedist`, `timedist-median`,
+        `timedist-lo-L`, `timedist-hi-L`.
+
+    Raises:
+        ForecastingError: if a level is not between 0 and 100.
+    """
+    for level in levels:
+        if not 0 < level < 100:
+            raise ForecastingError(f"levels must be between 0 and 100 (percent), got {level}")
+    columns = {"timedist": paths.mean(axis=1).ravel(), "timedist-median": np.median(paths, axis=1).ravel()}
+    for level in levels:
+        low, high = np.quantile(paths, [0.5 - level / 200, 0.5 + level / 200], axis=1)
+        columns[f"timedist-lo-{level:g}"] = low.ravel()
+        columns[f"timedist-hi-{level:g}"] = high.ravel()
+    return columns
+
+
+class _EpochDone(keras.callbacks.Callback):
+    """Counts the epochs and keeps the last whole checkpoint."""
+
+    def __init__(self, forecaster: Forecaster, path: str | Path | None) -> None:
+        super().__init__()
+        self.forecaster = forecaster
+        self.path = path
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        del logs
+        self.forecaster.epochs_done = epoch + 1
+        if self.path is not None:
+            self.forecaster.save(self.path)
+
+
+__all__ = ["HEADS", "LEVELS", "Forecaster", "Frequency", "summary"]
