@@ -85,19 +85,15 @@ class NegativeLogLikelihood(keras.losses.Loss):
         """Losses of shape `batch_shape`, and which of them count (`None`: all)."""
         event_axes = tuple(range(-len(distribution.event_shape), 0))
         observed = ops.ones_like(value, dtype="bool")
-        counted = None
         if mask is not None:
-            counted = ops.cast(mask, "bool")
-            each = ops.reshape(counted, (*ops.shape(counted), *(1 for _ in event_axes)))
-            observed = ops.logical_and(observed, each)
+            observed = ops.logical_and(observed, _mask_like(mask, distribution))
         if self.missing == "mask":
-            there = ops.logical_not(ops.isnan(value))
-            observed = ops.logical_and(observed, there)
-            counted = ops.any(observed, axis=event_axes) if event_axes else observed
+            observed = ops.logical_and(observed, ops.logical_not(ops.isnan(value)))
         else:
             _refuse_nan(value, observed, self.name)
-            if counted is None:
+            if mask is None:
                 return -distribution.log_prob(value), None
+        counted = ops.any(observed, axis=event_axes) if event_axes else observed
         return -distribution.log_prob_where(value, observed), counted
 
     def get_config(self) -> dict:
@@ -136,8 +132,16 @@ def _aligned(y_true: Any, distribution: Distribution, name: str) -> Tensor:
     return value
 
 
+def _mask_like(mask: Any, distribution: Distribution) -> Tensor:
+    """A Keras mask with as many axes as a draw; a step counts if anything in it does."""
+    mask, rank = ops.cast(mask, "bool"), len(distribution.batch_shape)
+    inside = tuple(range(rank, len(mask.shape)))
+    mask = ops.any(mask, axis=inside) if inside else mask
+    return ops.reshape(mask, (*ops.shape(mask), *(1,) * (len(distribution.shape) - len(mask.shape))))
+
+
 def _like_batch(sample_weight: Any, losses: Tensor, name: str) -> Tensor:
-    """Weights with as many axes as the losses: those of a prefix get axes of size 1 behind."""
+    """Weights of just the shape of the losses: those of a prefix hold for everything in it."""
     weight = ops.convert_to_tensor(sample_weight)
     given, expected = tuple(weight.shape), tuple(losses.shape)
     if len(given) == len(expected) + 1 and given[-1] == 1:
@@ -150,7 +154,9 @@ def _like_batch(sample_weight: Any, losses: Tensor, name: str) -> Tensor:
             f"The loss {name!r} got sample weights of shape {given}, expected {expected} (one for each "
             "step) or a prefix of it (one for each sequence)"
         )
-    return ops.reshape(weight, (*ops.shape(weight), *(1,) * (len(expected) - len(weight.shape))))
+    behind = (1,) * (len(expected) - len(weight.shape))
+    weight = ops.reshape(ops.cast(weight, losses.dtype), (*ops.shape(weight), *behind))
+    return weight * ops.ones_like(losses)
 
 
 def _refuse_nan(value: Tensor, observed: Tensor, name: str) -> None:

@@ -65,13 +65,13 @@ def predict(
     view = _view(model)
     flat = view.predict(x, batch_size=batch_size, verbose=verbose, steps=steps, callbacks=callbacks)
     rest = iter([np.asarray(leaf) for leaf in flat])
-    found = [isinstance(s, Distribution) for s in keras.tree.flatten(view.structure)]
-    if not any(found):
+    skeletons = keras.tree.flatten(view.structure)
+    if not any(isinstance(skeleton, Distribution) for skeleton in skeletons):
         raise TypeError(
             f"timedist.predict: the model {model.name!r} returns no distribution; use model.predict, or "
             "end the model with a distribution layer such as timedist.layers.IndependentNormal"
         )
-    return keras.tree.map_structure(lambda s: _filled(s, rest), view.structure)
+    return keras.tree.pack_sequence_as(view.structure, [_filled(s, rest) for s in skeletons])
 
 
 class _Holder:

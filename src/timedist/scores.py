@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
 from keras import ops
 
 Tensor = Any
@@ -36,7 +37,7 @@ def pinball(y: Tensor, quantile: Tensor, level: float) -> Tensor:
     if not 0.0 < level < 1.0:
         raise ValueError(f"pinball: level must be between 0 and 1, got {level!r}")
     error = ops.subtract(y, quantile)
-    return ops.maximum(level * error, (level - 1.0) * error)
+    return ops.where(error >= 0.0, level * error, (level - 1.0) * error)
 
 
 def crps_samples(y: Tensor, samples: Tensor) -> Tensor:
@@ -58,7 +59,7 @@ def crps_samples(y: Tensor, samples: Tensor) -> Tensor:
     >>> float(crps_samples(0.0, [-1.0, 1.0]))
     0.5
     """
-    samples = ops.sort(ops.convert_to_tensor(samples), axis=0)
+    y, samples = ops.convert_to_tensor(y), ops.sort(ops.convert_to_tensor(samples), axis=0)
     number = samples.shape[0]
     distance = ops.mean(ops.abs(samples - y), axis=0)
     weights = 2.0 * ops.arange(1, number + 1, dtype=samples.dtype) - (number + 1.0)
@@ -80,5 +81,5 @@ def coverage(y: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
     >>> float(coverage(2.0, 1.0, 3.0))
     1.0
     """
-    y = ops.convert_to_tensor(y)
-    return ops.cast(ops.logical_and(y >= lower, y <= upper), y.dtype)
+    inside = ops.logical_and(ops.greater_equal(y, lower), ops.less_equal(y, upper))
+    return ops.cast(inside, keras.backend.floatx())

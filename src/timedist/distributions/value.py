@@ -67,7 +67,7 @@ class Value:
         for row in self.table:
             if isinstance(row, fields.Component) and not isinstance(values[row.name], Value):
                 raise TypeError(
-                    f"{self._family}: {row.name} must be a distribution, "
+                    f"{type(self).__name__}: {row.name} must be a distribution, "
                     f"got {type(values[row.name]).__name__}"
                 )
         given = [r for r in self._parameters() if values[r.name] is not None]

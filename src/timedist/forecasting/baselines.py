@@ -33,24 +33,28 @@ def seasonal_pool(windows: SeriesWindows, series: Array, at: Array, horizon: int
 
 
 def seasonal_naive(windows: SeriesWindows, series: Array, at: Array, horizon: int, seasons: tuple[int, ...]) -> Array:
-    """The same phase of the last long season, plus the changes from season to season before it.
+    """The same phase of the last long season, plus what this forecast missed by at that phase before.
 
-    For hourly data: the same hour last week, with the residuals this forecast had at that hour in
-    the 8 weeks before.
+    For hourly data: the same hour last week, plus the residuals of that rule at the same hour on
+    each day of the last 8 weeks.
 
     Args:
         windows: the series.
         series: int array `(n,)`, numbers of series.
         at: int array `(n,)`, positions to forecast from.
         horizon: number of steps.
-        seasons: lengths of the seasons in steps; the longest is used.
+        seasons: lengths of the seasons in steps, the shortest first.
 
     Returns:
         Float array `(n, samples, horizon)`, NaN where the past has a gap.
     """
-    long = seasons[-1]
-    weeks = [_shifted(windows, series, at, horizon, long * k) for k in range(1, _WEEKS + 2)]
-    return np.stack([weeks[0] + (weeks[k] - weeks[k + 1]) for k in range(_WEEKS)], axis=1)
+    short, long = seasons[0], seasons[-1]
+
+    def past(offset: int) -> Array:
+        return _shifted(windows, series, at, horizon, offset)
+
+    offsets = range(short, _WEEKS * long + 1, short)
+    return np.stack([past(long) + past(offset) - past(offset + long) for offset in offsets], axis=1)
 
 
 def _shifted(windows: SeriesWindows, series: Array, at: Array, horizon: int, offset: int) -> Array:

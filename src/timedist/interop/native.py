@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -62,7 +61,7 @@ class _Origin:
 
 
 class NativeDistribution(Distribution):
-    """A native distribution, with its leading batch axis optionally unfolded into several.
+    """A native distribution, optionally seen in another batch shape.
 
     It has what the native one has: `sample`, `log_prob`, `cdf`, `mean`, `variance`, `mode`, `entropy`.
     Its batch cannot be sliced, since only the other library knows the shapes of its parameters.
@@ -73,16 +72,17 @@ class NativeDistribution(Distribution):
 
     def __init__(self, distribution: Any):
         leaves, rebuild = native.flatten(distribution)
-        self._fill(leaves, _Origin(distribution, rebuild), ())
+        self._fill(leaves, _Origin(distribution, rebuild), False)
 
-    def _fill(self, leaves: Sequence, origin: _Origin, steps: tuple) -> None:
-        self.__dict__["_values"] = {"leaves": tuple(leaves), "origin": origin, "steps": steps}
+    def _fill(self, leaves: Sequence, origin: _Origin, reshaped: bool) -> None:
+        # The last leaf carries nothing but the batch shape.
+        self.__dict__["_values"] = {"leaves": tuple(leaves), "origin": origin, "reshaped": reshaped}
 
     def _children(self) -> list:
         return list(self._values["leaves"])
 
     def _structure(self) -> tuple:
-        return self._values["origin"], self._values["steps"]
+        return self._values["origin"], self._values["reshaped"]
 
     @classmethod
     def _rebuilt(cls, structure: tuple, children: Any) -> NativeDistribution:
@@ -106,12 +106,8 @@ class NativeDistribution(Distribution):
         return f"{origin.type.__module__.split('.')[0]}.{origin.type.__name__}"
 
     def _batch_shape(self) -> Shape:
-        carrier, steps = self._values["leaves"][-1], self._values["steps"]
-        batch = tuple(size if isinstance(size, int) else None for size in carrier.shape)
-        if not steps:
-            return batch
-        first = None if batch[0] is None else batch[0] // math.prod(steps)
-        return (first, *steps, *batch[1:])
+        carrier = self._values["leaves"][-1]
+        return tuple(size if isinstance(size, int) else None for size in carrier.shape)
 
     def _event_shape(self) -> Shape:
         return self._values["origin"].event_shape
@@ -120,32 +116,29 @@ class NativeDistribution(Distribution):
         raise NotImplementedError(f"{self._family}: the batch of a native distribution cannot be sliced")
 
     def reshape_batch(self, shape: Sequence[Any]) -> NativeDistribution:
-        """The same with its leading batch axis seen as several: the first sizes of `shape`."""
-        origin = self._values["origin"]
-        steps = tuple(shape)[1 : len(shape) - origin.batch_rank + 1]
-        if any(not isinstance(size, int) for size in steps):
-            raise ValueError(
-                f"{self._family}: the number of time steps must be known to unfold a native "
-                "distribution; give the input a fixed length"
-            )
-        return self._rebuilt((origin, steps), self._values["leaves"])
+        """The same seen in another batch shape; see `Distribution.reshape_batch`."""
+        *leaves, carrier = self._values["leaves"]
+        leaves.append(ops.reshape(carrier, tuple(shape)))
+        return self._rebuilt((self._values["origin"], True), leaves)
 
     def _folded(self, x: Tensor) -> Tensor:
-        """Fold the unfolded batch axes of a value, whose trailing axes are those of one draw."""
-        steps, keep = self._values["steps"], len(self.shape)
-        if not steps:
+        """A value with our batch axes as one with the native batch axes."""
+        if not self._values["reshaped"]:
             return x
-        shape = ops.shape(x)
-        front = shape[: len(shape) - keep]
-        return ops.reshape(x, (*front, -1, *shape[len(front) + 1 + len(steps) :]))
+        carrier, event = self._values["leaves"][-1], self.event_shape
+        x = x + ops.zeros((*ops.shape(carrier), *event), x.dtype)
+        front = ops.shape(x)[: len(x.shape) - len(self.shape)]
+        batch = tuple(self.native.batch_shape)
+        return ops.reshape(x, (*front, *((-1, *batch[1:]) if batch else ()), *event))
 
     def _unfolded(self, x: Tensor, event_rank: int) -> Tensor:
-        steps = self._values["steps"]
-        if not steps:
+        """The inverse, for a result with `event_rank` event axes."""
+        if not self._values["reshaped"]:
             return x
-        shape = ops.shape(x)
-        at = len(shape) - event_rank - self._values["origin"].batch_rank
-        return ops.reshape(x, (*shape[:at], -1, *steps, *shape[at + 1 :]))
+        shape, carrier = ops.shape(x), self._values["leaves"][-1]
+        at = len(shape) - event_rank
+        front = shape[: at - self._values["origin"].batch_rank]
+        return ops.reshape(x, (*front, *ops.shape(carrier), *shape[at:]))
 
     def _apply(self, name: str, x: Tensor) -> Tensor:
         return self._unfolded(getattr(self.native, name)(self._folded(x)), 0)

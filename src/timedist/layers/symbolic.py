@@ -177,7 +177,8 @@ def infer(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return [leaf for x in keras.tree.flatten(result) for leaf in _leaves(x)]
 
     specs = iter(compat.infer_spec(run, *(leaf for x in given for leaf in _symbolic_leaves(x))))
-    return keras.tree.map_structure(lambda x: _symbolic(x, specs), returned[0])
+    flat = [_symbolic(x, specs) for x in keras.tree.flatten(returned[0])]
+    return keras.tree.pack_sequence_as(returned[0], flat)
 
 
 def _standardized(x: Any) -> Any:

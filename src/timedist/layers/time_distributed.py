@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import keras
@@ -63,13 +64,12 @@ class TimeDistributed(keras.layers.TimeDistributed):
     def call(self, inputs: Tensor, training: bool | None = None, mask: Any = None) -> Any:
         """Fold, call the layer once, unfold."""
         del training  # Keras hands it to the wrapped layer itself
+        shape, options = ops.shape(inputs), {}
         if mask is not None:
             _check_mask(mask, inputs)
-        shape = ops.shape(inputs)
-        folded = _folded(inputs)
-        if mask is not None:
-            compat.set_keras_mask(folded, _folded(mask))
-        outputs = self.layer(folded)
+            if "mask" in inspect.signature(self.layer.call).parameters:
+                options["mask"] = _folded(mask)
+        outputs = self.layer(_folded(inputs), **options)
         return keras.tree.map_structure(lambda x: _unfolded(x, shape[0], shape[1]), outputs)
 
     def compute_output_spec(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:

@@ -1,0 +1,45 @@
+"""The `timedist` command: choose the backend, then hand over.
+
+It stands outside the package because importing the package imports Keras, which reads its backend
+at that moment and never again.
+"""
+
+import os
+import sys
+
+
+def chosen_backend(arguments: list[str]) -> str:
+    """The backend of `--backend`, else of `KERAS_BACKEND`, else JAX, the fastest on a CPU."""
+    for position, argument in enumerate(arguments):
+        if argument.startswith("--backend="):
+            return argument.partition("=")[2]
+        if argument == "--backend" and position + 1 < len(arguments):
+            return arguments[position + 1]
+    return os.environ.get("KERAS_BACKEND", "jax")
+
+
+def main() -> None:
+    """Run the command."""
+    backend = chosen_backend(sys.argv[1:])
+    packages = {"jax": "jax", "tensorflow": "tensorflow", "torch": "torch"}
+    if backend not in packages:
+        _stop(f"the backend must be one of {', '.join(packages)}, got {backend!r}")
+    os.environ["KERAS_BACKEND"] = backend
+    # TensorFlow and XLA announce themselves on stderr otherwise.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        from timedist.forecasting.cli import run
+    except ImportError as error:
+        missing = error.name or str(error)
+        extra = backend if missing.partition(".")[0] == packages[backend] else "forecast"
+        _stop(f'{missing} is not installed: pip install "timedist[{extra}]"')
+    sys.exit(run())
+
+
+def _stop(message: str) -> None:
+    print(f"timedist: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
