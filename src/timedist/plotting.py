@@ -46,7 +46,9 @@ def fan_chart(
     for level in sorted(levels, reverse=True):
         low, high = np.quantile(samples, [0.5 - level / 2, 0.5 + level / 2], axis=0)
         shade = 0.15 + 0.35 * (1 - level)
-        ax.fill_between(times, low, high, color=_COLOUR, alpha=shade, linewidth=0, label=f"{level:.0%} interval")
+        ax.fill_between(
+            times, low, high, color=_COLOUR, alpha=shade, linewidth=0, label=f"{level:.0%} interval"
+        )
     ax.plot(times, np.median(samples, axis=0), color=_COLOUR, linewidth=1.4, label="median")
     if truth is not None:
         ax.plot(times, truth, color=_TRUTH, linewidth=1.1, label="truth")
@@ -70,7 +72,9 @@ def fan_charts(charts: Sequence[dict], path: Any, heading: str = "") -> None:
     pyplot = _pyplot()
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-    figure, axes = pyplot.subplots(len(charts), 1, figsize=(11, 2.3 * len(charts) + 0.6), sharex=True, squeeze=False)
+    figure, axes = pyplot.subplots(
+        len(charts), 1, figsize=(11, 2.3 * len(charts) + 0.6), sharex=True, squeeze=False
+    )
     try:
         for ax, chart in zip(axes[:, 0], charts, strict=True):
             fan_chart(**chart, ax=ax)
@@ -81,7 +85,9 @@ def fan_charts(charts: Sequence[dict], path: Any, heading: str = "") -> None:
         axes[-1, 0].xaxis.set_major_formatter(ConciseDateFormatter(locator))
         handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.suptitle(heading, x=0.01, ha="left", fontsize=12, fontweight="bold")
-        figure.legend(handles, labels, loc="upper right", ncols=len(labels), frameon=False, fontsize=9)
+        figure.legend(
+            handles, labels, loc="upper right", ncols=len(labels), frameon=False, fontsize=9
+        )
         figure.tight_layout(rect=(0, 0, 1, 0.985))
         figure.savefig(path, dpi=110)
     finally:
@@ -92,5 +98,7 @@ def _pyplot() -> Any:
     try:
         from matplotlib import pyplot
     except ImportError as error:
-        raise ImportError('timedist.plotting needs matplotlib: pip install "timedist[forecast]"') from error
+        raise ImportError(
+            'timedist.plotting needs matplotlib: pip install "timedist[forecast]"'
+        ) from error
     return pyplot

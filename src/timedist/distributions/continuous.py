@@ -21,12 +21,39 @@ _LOG_2 = math.log(2.0)
 class LocationScale(Distribution):
     """Parent of the symmetric families X = loc + scale Z, from the functions of the standard form Z.
 
-    A family gives `_std_log_prob(z)`, `_std_log_cdf(z)`, `_std_cdf(z)`, `_std_quantile(p)`,
-    `_std_noise(shape, seed)`, `_std_variance()` and `_std_entropy()`; upper tails follow by symmetry.
+    A family gives the functions of Z, whose names begin with `_std_`; upper tails follow by symmetry.
     """
 
     loc: Tensor = parameter(constraints.real, 0.0)
     scale: Tensor = parameter(constraints.positive, 1.0)
+
+    def _std_log_prob(self, z: Tensor) -> Tensor:
+        """log density of Z."""
+        raise NotImplementedError
+
+    def _std_cdf(self, z: Tensor) -> Tensor:
+        """P(Z <= z), accurate in the lower tail."""
+        raise NotImplementedError
+
+    def _std_log_cdf(self, z: Tensor) -> Tensor:
+        """log P(Z <= z), accurate in the lower tail."""
+        raise NotImplementedError
+
+    def _std_quantile(self, p: Tensor) -> Tensor:
+        """Quantile of Z."""
+        raise NotImplementedError
+
+    def _std_noise(self, shape: tuple, seed: random.Seed) -> Tensor:
+        """Draws of Z."""
+        raise NotImplementedError
+
+    def _std_variance(self) -> Tensor | float:
+        """Variance of Z."""
+        raise NotImplementedError
+
+    def _std_entropy(self) -> Tensor | float:
+        """Entropy of Z."""
+        raise NotImplementedError
 
     def _z(self, x: Tensor) -> Tensor:
         return (x - self.loc) / self.scale

@@ -41,6 +41,10 @@ class _Counts(Distribution):
 
     discrete = True
 
+    def _log_tails(self, k: Tensor) -> tuple[Tensor, Tensor]:
+        """log P(X <= k) and log P(X > k)."""
+        raise NotImplementedError
+
     def _log_cdf(self, x: Tensor) -> Tensor:
         return _step(x, lambda k: self._log_tails(k)[0], -math.inf, 0.0)
 
@@ -51,8 +55,9 @@ class _Counts(Distribution):
         return _step(x, lambda k: ops.exp(self._log_tails(k)[1]), 1.0, 0.0)
 
     def _quantile(self, p: Tensor) -> Tensor:
-        p = p + 0.0 * self._mean()
-        guess = self._mean() + 4.0 * ops.sqrt(self._variance()) + 4.0
+        mean, variance = self._hook("mean")(), self._hook("variance")()
+        p = p + 0.0 * mean
+        guess = mean + 4.0 * ops.sqrt(variance) + 4.0
         return solve.smallest_integer(self._cdf, p, guess + 0.0 * p)
 
 

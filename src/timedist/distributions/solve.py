@@ -62,7 +62,7 @@ def increasing_root(function: Callable[[Tensor], Tensor], lower: Tensor, upper: 
     return ops.stop_gradient(0.5 * (a + b))
 
 
-def _inverse_quadratic(a, b, c, fa, fb, fc) -> Tensor:  # type: ignore[no-untyped-def]
+def _inverse_quadratic(a, b, c, fa, fb, fc) -> Tensor:
     """The next point as a fraction of the way from a to b; one half where the fit is not to be had."""
     safe = special.where((fa != fb) & (fb != fc) & (fa != fc) & (a != b) & (b != c), 1.0, fa * 0.0)
     ok = safe > 0.5

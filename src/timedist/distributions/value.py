@@ -29,6 +29,7 @@ class Value:
     """
 
     table: ClassVar[tuple[fields.Field, ...]] = ()
+    _values: dict[str, Any]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -246,12 +247,14 @@ def _skeleton_key(distribution: Value) -> tuple:
 def _signature(table: tuple[fields.Field, ...]) -> inspect.Signature:
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     ordered = sorted(table, key=lambda f: f.default is not fields.REQUIRED)
-    return inspect.Signature(
-        inspect.Parameter(
-            f.name, kind, default=inspect.Parameter.empty if f.default is fields.REQUIRED else f.default
-        )
-        for f in ordered
-    )
+    parameters = [
+        inspect.Parameter(f.name, kind, default=_default(f)) for f in ordered
+    ]
+    return inspect.Signature(parameters)
+
+
+def _default(field: fields.Field) -> Any:
+    return inspect.Parameter.empty if field.default is fields.REQUIRED else field.default
 
 
 def _common_dtype(values: Sequence[Any]) -> str:

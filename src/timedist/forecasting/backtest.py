@@ -44,9 +44,12 @@ class Backtest:
     @property
     def truth(self) -> Array:
         """What happened, `(n, horizon)`, NaN where missing."""
-        return np.stack([
-            self.panel.series[s][a : a + self.horizon] for s, a in zip(self.series, self.at, strict=True)
-        ])
+        return np.stack(
+            [
+                self.panel.series[s][a : a + self.horizon]
+                for s, a in zip(self.series, self.at, strict=True)
+            ]
+        )
 
     def scores(self) -> dict[str, dict[str, float]]:
         """Scores of every model: `wql`, `crps`, `mase`, `coverage-50`, `coverage-90`."""
@@ -59,12 +62,22 @@ class Backtest:
         stamps = self.panel.stamps(first + np.arange(self.horizon))
         cutoff = self.panel.stamps(np.repeat(first - 1, self.horizon, axis=1))
         ids = np.repeat(np.array(self.panel.ids, dtype=object)[self.series], self.horizon)
-        columns = {"unique_id": ids, "ds": stamps.ravel(), "cutoff": cutoff.ravel(), "y": self.truth.ravel()}
+        columns = {
+            "unique_id": ids,
+            "ds": stamps.ravel(),
+            "cutoff": cutoff.ravel(),
+            "y": self.truth.ravel(),
+        }
         return self.panel.to_frame({**columns, **summary(self.samples["timedist"], levels)})
 
 
 def run(
-    forecaster: Forecaster, panel: Panel, first: int, windows: int, num_paths: int = 200, verbose: Any = 0
+    forecaster: Forecaster,
+    panel: Panel,
+    first: int,
+    windows: int,
+    num_paths: int = 200,
+    verbose: Any = 0,
 ) -> Backtest:
     """Forecast consecutive windows of one horizon each, every one from the data before it.
 
@@ -84,11 +97,15 @@ def run(
     """
     horizon = forecaster.horizon
     begin = first + horizon * np.arange(windows)
-    series, begin = (part.ravel() for part in np.meshgrid(np.arange(len(panel.ids)), begin, indexing="ij"))
+    series, begin = (
+        part.ravel() for part in np.meshgrid(np.arange(len(panel.ids)), begin, indexing="ij")
+    )
     at = begin - panel.starts[series]
     inside = (at >= forecaster.context_length) & (at + horizon <= panel.lengths[series])
     if not inside.any():
-        raise ForecastingError("no series reaches from before the first to the end of a held-out window")
+        raise ForecastingError(
+            "no series reaches from before the first to the end of a held-out window"
+        )
     series, at = series[inside], at[inside]
     cut = SeriesWindows(panel.series, panel.starts, np.zeros((1, 1)), 0, 0)
     seasons = panel.frequency.seasons

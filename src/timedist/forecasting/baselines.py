@@ -11,7 +11,9 @@ Array = np.ndarray
 _WEEKS = 8
 
 
-def seasonal_pool(windows: SeriesWindows, series: Array, at: Array, horizon: int, seasons: tuple[int, ...]) -> Array:
+def seasonal_pool(
+    windows: SeriesWindows, series: Array, at: Array, horizon: int, seasons: tuple[int, ...]
+) -> Array:
     """The values at the same phase of the last 7 short and the last 8 long seasons.
 
     For hourly data: the last 7 days and the last 8 same weekdays at that hour.
@@ -32,7 +34,9 @@ def seasonal_pool(windows: SeriesWindows, series: Array, at: Array, horizon: int
     return np.stack([_shifted(windows, series, at, horizon, o) for o in offsets], axis=1)
 
 
-def seasonal_naive(windows: SeriesWindows, series: Array, at: Array, horizon: int, seasons: tuple[int, ...]) -> Array:
+def seasonal_naive(
+    windows: SeriesWindows, series: Array, at: Array, horizon: int, seasons: tuple[int, ...]
+) -> Array:
     """The same phase of the last long season, plus what this forecast missed by at that phase before.
 
     For hourly data: the same hour last week, plus the residuals of that rule at the same hour on

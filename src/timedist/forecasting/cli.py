@@ -42,20 +42,27 @@ app = typer.Typer(
 Head = Enum("Head", {name: name for name in HEADS}, type=str)  # type: ignore[misc]
 Backend = Enum("Backend", {name: name for name in ("jax", "tensorflow", "torch")}, type=str)  # type: ignore[misc]
 
-Data = Annotated[Path, typer.Argument(metavar="DATA", help="CSV or Parquet file: unique_id, ds, y.")]
+Data = Annotated[
+    Path, typer.Argument(metavar="DATA", help="CSV or Parquet file: unique_id, ds, y.")
+]
 BackendOption = Annotated[
     Backend | None,
     typer.Option(help="Keras backend; default: KERAS_BACKEND, else jax.", show_default=False),
 ]
 Freq = Annotated[
-    str | None, typer.Option(help="Step of the series, e.g. 1h, 15m, 1d, 1mo; default: the most common one.")
+    str | None,
+    typer.Option(help="Step of the series, e.g. 1h, 15m, 1d, 1mo; default: the most common one."),
 ]
 Horizon = Annotated[int, typer.Option(help="How many steps to forecast.")]
 Epochs = Annotated[int, typer.Option(help="Epochs of 100 training steps of 64 windows.")]
 HeadOption = Annotated[Head, typer.Option(help="Distribution at each step.")]
 Seed = Annotated[int, typer.Option(help="Seed of weights, windows and sample paths.")]
-Paths = Annotated[int, typer.Option("--num-paths", help="Sample paths the quantiles are taken from.")]
-Windows = Annotated[int, typer.Option(help="Held-out windows of one horizon each, at the end of the data.")]
+Paths = Annotated[
+    int, typer.Option("--num-paths", help="Sample paths the quantiles are taken from.")
+]
+Windows = Annotated[
+    int, typer.Option(help="Held-out windows of one horizon each, at the end of the data.")
+]
 
 # What people read goes to stderr, so that stdout stays free for data.
 _console = Console(stderr=True)
@@ -63,7 +70,9 @@ _console = Console(stderr=True)
 
 @app.command()
 def demo(
-    output: Annotated[Path, typer.Option(help="Directory for what the demo leaves.")] = Path("demo"),
+    output: Annotated[Path, typer.Option(help="Directory for what the demo leaves.")] = Path(
+        "demo"
+    ),
     epochs: Epochs = 20,
     num_paths: Paths = 200,
     seed: Seed = 0,
@@ -91,10 +100,17 @@ def fit(
     horizon: Horizon = 24,
     freq: Freq = None,
     head: HeadOption = Head.mixture,  # type: ignore[attr-defined]
-    context_length: Annotated[int | None, typer.Option(help="Steps of warm-up; default: horizon, at least 24.")] = None,
+    context_length: Annotated[
+        int | None, typer.Option(help="Steps of warm-up; default: horizon, at least 24.")
+    ] = None,
     epochs: Epochs = 20,
     seed: Seed = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on after the last whole checkpoint in the model directory.")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Go on after the last whole checkpoint in the model directory."
+        ),
+    ] = False,
     backend: BackendOption = None,
 ) -> None:
     """Train a forecaster on all series of DATA and save it.
@@ -117,12 +133,18 @@ def fit(
 
 @app.command()
 def forecast(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Model directory that `fit` wrote.")],
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="Model directory that `fit` wrote.")
+    ],
     data: Data,
     output: Annotated[Path, typer.Option("--output", "-o", help="CSV or Parquet file to write.")],
     num_paths: Paths = 200,
-    levels: Annotated[str, typer.Option(help="Levels of the intervals in percent.")] = ",".join(map(str, LEVELS)),
-    paths: Annotated[bool, typer.Option("--paths", help="Write the sample paths instead of quantiles.")] = False,
+    levels: Annotated[str, typer.Option(help="Levels of the intervals in percent.")] = ",".join(
+        map(str, LEVELS)
+    ),
+    paths: Annotated[
+        bool, typer.Option("--paths", help="Write the sample paths instead of quantiles.")
+    ] = False,
     backend: BackendOption = None,
 ) -> None:
     """Forecast what follows the last row of every series of DATA.
@@ -151,7 +173,10 @@ def backtest(
     epochs: Epochs = 20,
     num_paths: Paths = 200,
     seed: Seed = 0,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Directory for scores, forecasts and picture.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Directory for scores, forecasts and picture."),
+    ] = None,
     backend: BackendOption = None,
 ) -> None:
     """Train once without the last windows of DATA, forecast each of them, and print the scores.
@@ -211,7 +236,9 @@ def _levels(text: str) -> list[float]:
     try:
         return [float(level) for level in text.split(",")]
     except ValueError as error:
-        raise ForecastingError(f"--levels must be numbers with commas between, got {text!r}") from error
+        raise ForecastingError(
+            f"--levels must be numbers with commas between, got {text!r}"
+        ) from error
 
 
 def _ready_directory(path: Path) -> None:
@@ -221,7 +248,9 @@ def _ready_directory(path: Path) -> None:
     path.mkdir(parents=True, exist_ok=True)
 
 
-def _fit(forecaster: Forecaster, panel: Panel, checkpoint: Path | None, resume: bool = False) -> None:
+def _fit(
+    forecaster: Forecaster, panel: Panel, checkpoint: Path | None, resume: bool = False
+) -> None:
     """Train with a progress bar; after Ctrl-C say what is kept."""
     total, done = forecaster.config["epochs"], forecaster.epochs_done
     try:
@@ -237,7 +266,12 @@ def _fit(forecaster: Forecaster, panel: Panel, checkpoint: Path | None, resume: 
 
 
 def _backtest(
-    forecaster: Forecaster, panel: Panel, windows: int, num_paths: int, output: Path | None, model: Path | None
+    forecaster: Forecaster,
+    panel: Panel,
+    windows: int,
+    num_paths: int,
+    output: Path | None,
+    model: Path | None,
 ) -> None:
     first = panel.end - windows * forecaster.horizon
     past = panel.until(panel.stamps(np.array([first - 1]))[0]) if first > 0 else None
@@ -250,7 +284,9 @@ def _backtest(
     with _console.status("forecasting the held-out windows"):
         result = backtests.run(forecaster, panel, first, windows, num_paths)
         scores = result.scores()
-    title = f"{len(result.at)} held-out windows of {forecaster.horizon} steps of {panel.frequency.name}"
+    title = (
+        f"{len(result.at)} held-out windows of {forecaster.horizon} steps of {panel.frequency.name}"
+    )
     report.print_scores(scores, Console(), title)
     if output is not None:
         written = report.write(result, scores, output)

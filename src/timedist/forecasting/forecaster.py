@@ -36,7 +36,15 @@ HEADS = {
     "poisson": IndependentPoisson,
 }
 LEVELS = (20, 40, 60, 80, 90)
-_NUMBERS = ("horizon", "context_length", "units", "depth", "epochs", "steps_per_epoch", "batch_size")
+_NUMBERS = (
+    "horizon",
+    "context_length",
+    "units",
+    "depth",
+    "epochs",
+    "steps_per_epoch",
+    "batch_size",
+)
 
 
 class Forecaster:
@@ -89,7 +97,7 @@ class Forecaster:
         learning_rate: float = 6e-3,
         seed: int = 0,
     ) -> None:
-        self.config = {
+        self.config: dict[str, Any] = {
             "horizon": horizon,
             "freq": freq,
             "context_length": context_length,
@@ -108,7 +116,9 @@ class Forecaster:
             if name == "context_length" and value is None:
                 continue
             if not isinstance(value, int) or value < 1:
-                raise ForecastingError(f"{name} must be a whole number of at least 1, got {value!r}")
+                raise ForecastingError(
+                    f"{name} must be a whole number of at least 1, got {value!r}"
+                )
         if head not in HEADS:
             raise ForecastingError(f"head must be one of {', '.join(HEADS)}, got {head!r}")
         if not learning_rate > 0:
@@ -248,7 +258,9 @@ class Forecaster:
         columns = {**self._index(panel, where), **summary(paths, levels)}
         return panel.to_frame(columns)
 
-    def sample_paths(self, frame: Any = None, num_paths: int = 100, batch_size: int = 64, verbose: Any = 0) -> Any:
+    def sample_paths(
+        self, frame: Any = None, num_paths: int = 100, batch_size: int = 64, verbose: Any = 0
+    ) -> Any:
         """Sample whole futures of every series.
 
         Args:
@@ -268,7 +280,9 @@ class Forecaster:
         paths = self.sample_windows(panel, *self._ends(panel), num_paths, batch_size, verbose)
         index = self._index(panel, None)
         columns = {
-            "unique_id": np.repeat(index["unique_id"].reshape(-1, 1, self.horizon), num_paths, 1).ravel(),
+            "unique_id": np.repeat(
+                index["unique_id"].reshape(-1, 1, self.horizon), num_paths, 1
+            ).ravel(),
             "ds": np.repeat(index["ds"].reshape(-1, 1, self.horizon), num_paths, 1).ravel(),
             "path": np.tile(np.repeat(np.arange(num_paths), self.horizon), len(paths)),
             "y": paths.ravel(),
@@ -276,7 +290,13 @@ class Forecaster:
         return panel.to_frame(columns)
 
     def sample_windows(
-        self, panel: Panel, series: Array, at: Array, num_paths: int, batch_size: int = 64, verbose: Any = 0
+        self,
+        panel: Panel,
+        series: Array,
+        at: Array,
+        num_paths: int,
+        batch_size: int = 64,
+        verbose: Any = 0,
     ) -> Array:
         """Sample futures from any positions, in one compiled call a batch.
 
@@ -307,13 +327,17 @@ class Forecaster:
 
     def _fitted(self) -> AutoregressiveRNN:
         if self.model is None:
-            raise ForecastingError("the forecaster is not fitted: call fit(frame) or Forecaster.load(path) first")
+            raise ForecastingError(
+                "the forecaster is not fitted: call fit(frame) or Forecaster.load(path) first"
+            )
         return self.model
 
     def _panel_of(self, frame: Any) -> Panel:
         self._fitted()
         if frame is None and self._panel is None:
-            raise ForecastingError("a loaded forecaster needs the data to forecast from: forecast(frame)")
+            raise ForecastingError(
+                "a loaded forecaster needs the data to forecast from: forecast(frame)"
+            )
         panel = self._panel if frame is None else self._read(frame)
         assert panel is not None
         self._refuse_short(panel, self.context_length, "context")
@@ -368,7 +392,11 @@ class Forecaster:
             ForecastingError: if it is not fitted, or something else is at `path`.
         """
         model = self._fitted()
-        description = {"config": self.config, "ids": list(self.ids), "epochs_done": self.epochs_done}
+        description = {
+            "config": self.config,
+            "ids": list(self.ids),
+            "epochs_done": self.epochs_done,
+        }
         storage.save(Path(path), description, model.save)
 
     @classmethod
@@ -413,7 +441,10 @@ def summary(paths: Array, levels: Sequence[float] = LEVELS) -> dict[str, Array]:
     for level in levels:
         if not 0 < level < 100:
             raise ForecastingError(f"levels must be between 0 and 100 (percent), got {level}")
-    columns = {"timedist": paths.mean(axis=1).ravel(), "timedist-median": np.median(paths, axis=1).ravel()}
+    columns = {
+        "timedist": paths.mean(axis=1).ravel(),
+        "timedist-median": np.median(paths, axis=1).ravel(),
+    }
     for level in levels:
         low, high = np.quantile(paths, [0.5 - level / 200, 0.5 + level / 200], axis=1)
         columns[f"timedist-lo-{level:g}"] = low.ravel()

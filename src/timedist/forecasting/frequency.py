@@ -1,4 +1,4 @@
-"""The step of a series: from time stamps to positions and back, its seasons and calendar features."""
+"""The step of a series: from time stamps to positions and back, its seasons and features."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Array = np.ndarray
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _MONTHS = {"mo": 1, "q": 3, "y": 12}
 _ALIASES = {
-    "min": "m", "t": "m", "ms": "mo", "me": "mo", "month": "mo", "qs": "q", "qe": "q", "ys": "y", "ye": "y",
-    "day": "d", "hour": "h", "week": "w",
-}  # fmt: skip
+    **{"min": "m", "t": "m", "hour": "h", "day": "d", "week": "w"},
+    **{"ms": "mo", "me": "mo", "month": "mo", "qs": "q", "qe": "q", "ys": "y", "ye": "y"},
+}
 _EPOCH = np.datetime64("1970-01-05T00:00:00", "s")  # a Monday
 
 
@@ -36,7 +36,7 @@ class Frequency:
 
     @classmethod
     def parse(cls, text: str) -> Frequency:
-        """Read `"1h"`, `"h"`, `"15min"`, `"D"`, `"MS"`, `"1mo"`, …
+        """Read `"1h"`, `"h"`, `"15min"`, `"D"`, `"MS"`, `"1mo"` and the like.
 
         Args:
             text: a number (default 1) and a unit: s, m, h, d, w, mo, q, y, or pandas's aliases.
@@ -49,12 +49,13 @@ class Frequency:
         """
         match = re.fullmatch(r"(\d*)\s*([A-Za-z]+)", text.strip())
         number = int(match[1] or 1) if match else 0
-        unit = match[2].lower() if match else ""
-        unit = _ALIASES.get(unit, unit)
+        unit = match[2] if match else ""
+        # pandas writes months with a capital, minutes in small letters.
+        unit = "mo" if unit == "M" else _ALIASES.get(unit.lower(), unit.lower())
         if number < 1 or unit not in {**_UNITS, **_MONTHS}:
             raise ForecastingError(
-                f"frequency {text!r} is not understood; write a number and one of s, m, h, d, w, mo, q, y, "
-                "e.g. 1h, 15m, 1d, 1mo"
+                f"frequency {text!r} is not understood; write a number and one of s, m, h, d, w, mo, "
+                "q, y, e.g. 1h, 15m, 1d, 1mo"
             )
         return cls(f"{number}{unit}", number * _UNITS.get(unit, 0), number * _MONTHS.get(unit, 0))
 
@@ -74,7 +75,9 @@ class Frequency:
         """
         steps = np.diff(stamps).astype("int64")[~breaks[1:]]
         if not len(steps):
-            raise ForecastingError("the frequency cannot be told from one row a series; give it, e.g. --freq 1h")
+            raise ForecastingError(
+                "the frequency cannot be told from one row a series; give it, e.g. --freq 1h"
+            )
         values, counts = np.unique(steps, return_counts=True)
         step = int(values[np.argmax(counts)])
         for months, days in ((1, (28, 31)), (3, (89, 92)), (12, (365, 366))):
@@ -84,6 +87,27 @@ class Frequency:
             if step % _UNITS[unit] == 0:
                 return cls.parse(f"{step // _UNITS[unit]}{unit}")
         raise AssertionError("every whole number of seconds is a number of seconds")
+
+    def origin(self, stamps: Array) -> np.datetime64:
+        """The first stamp; for ends of months, a stamp before it in a month of enough days.
+
+        Counted from the 28th of February, the 31st of March would be off the grid.
+
+        Args:
+            stamps: `datetime64[s]`, not empty.
+
+        Returns:
+            A stamp to count positions from.
+        """
+        first = stamps.min()
+        month = first.astype("datetime64[M]")
+        at_end = (first + np.timedelta64(1, "D")).astype("datetime64[M]") != month
+        if not self.months or not at_end:
+            return first
+        latest = (stamps - stamps.astype("datetime64[M]")).max()
+        while (month + latest).astype("datetime64[M]") != month:
+            month -= np.timedelta64(self.months, "M")
+        return month + latest
 
     def positions(self, stamps: Array, origin: np.datetime64) -> tuple[Array, Array]:
         """Steps since the origin, and whether each stamp is on the grid through it.
@@ -109,7 +133,9 @@ class Frequency:
             return origin + (positions * self.seconds).astype("timedelta64[s]")
         first = origin.astype("datetime64[M]")
         month = first + (positions * self.months).astype("timedelta64[M]")
-        next_month = (month + np.timedelta64(1, "M")).astype("datetime64[D]").astype("datetime64[s]")
+        next_month = (
+            (month + np.timedelta64(1, "M")).astype("datetime64[D]").astype("datetime64[s]")
+        )
         stamp = month.astype("datetime64[s]") + (origin - first.astype("datetime64[s]"))
         # The 31st of a month of 30 days is its last day.
         late = stamp >= next_month

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import narwhals as nw
@@ -28,6 +28,7 @@ class Panel:
         frequency: the step of the grid.
         origin: the stamp at position 0.
         implementation: the data frame library the data came in, for what goes out.
+        integer_ids: whether the names came as integers, and go out as such.
     """
 
     ids: tuple[str, ...]
@@ -36,6 +37,7 @@ class Panel:
     frequency: Frequency
     origin: np.datetime64
     implementation: Any
+    integer_ids: bool = False
 
     @classmethod
     def from_frame(cls, frame: Any, freq: str | None = None) -> Panel:
@@ -43,29 +45,18 @@ class Panel:
 
         Args:
             frame: pandas, polars or any eager frame narwhals knows, with the columns `unique_id`,
-                `ds` (date, datetime, or text in ISO format) and `y` (number). Rows may come in any
-                order; missing rows are gaps.
+                `ds` (date, datetime, or text in ISO format; of a time zone the wall clock counts)
+                and `y` (number). Rows may come in any order; missing rows are gaps.
             freq: the step, e.g. `"1h"`; by default the most common one.
 
         Returns:
             The panel.
 
         Raises:
-            ForecastingError: for a missing column, text in `y`, infinite values, missing or doubled time
-                stamps, a stamp off the grid, or a series without any value.
+            ForecastingError: for a missing column, text in `y`, infinite values, missing or doubled
+                time stamps, a stamp off the grid, or a series without any value.
         """
-        try:
-            table = nw.from_native(frame, eager_only=True)
-        except TypeError as error:
-            raise ForecastingError(f"expected a data frame, got {type(frame).__name__}") from error
-        missing = [name for name in COLUMNS if name not in table.columns]
-        if missing:
-            raise ForecastingError(
-                f"column {missing[0]!r} is missing; expected {', '.join(COLUMNS)}, got "
-                f"{', '.join(map(str, table.columns))}"
-            )
-        if not len(table):
-            raise ForecastingError("the data have no rows")
+        table = _table(frame)
         ids, stamps, values = _ids(table), _stamps(table), _values(table)
         names, number = np.unique(ids, return_inverse=True)
         order = np.lexsort((stamps, number))
@@ -73,23 +64,33 @@ class Panel:
         breaks = np.concatenate([[True], number[1:] != number[:-1]])
         _refuse_doubles(names, number, stamps, breaks)
         frequency = Frequency.parse(freq) if freq else Frequency.infer(stamps, breaks)
-        origin = stamps.min()
+        origin = frequency.origin(stamps)
         positions, on_grid = frequency.positions(stamps, origin)
         if not on_grid.all():
             bad = int(np.argmin(on_grid))
             raise ForecastingError(
-                f"series {str(names[number[bad]])!r} has a row at {_text(stamps[bad])}, which does not fit the "
-                f"frequency {frequency.name} counted from {_text(origin)}"
+                f"series {str(names[number[bad]])!r} has a row at {_text(stamps[bad])}, which does not "
+                f"fit the frequency {frequency.name} counted from {_text(origin)}"
             )
         firsts = np.flatnonzero(breaks)
         series = tuple(
             _dense(p, v)
-            for p, v in zip(np.split(positions, firsts[1:]), np.split(values, firsts[1:]), strict=True)
+            for p, v in zip(
+                np.split(positions, firsts[1:]), np.split(values, firsts[1:]), strict=True
+            )
         )
         for name, one in zip(names, series, strict=True):
             if np.isnan(one).all():
                 raise ForecastingError(f"series {str(name)!r} has no value in column 'y'")
-        return cls(tuple(map(str, names)), series, positions[firsts], frequency, origin, table.implementation)
+        return cls(
+            tuple(map(str, names)),
+            series,
+            positions[firsts],
+            frequency,
+            origin,
+            table.implementation,
+            table["unique_id"].dtype.is_integer(),
+        )
 
     @property
     def lengths(self) -> Array:
@@ -102,34 +103,54 @@ class Panel:
         return int((self.starts + self.lengths).max())
 
     def until(self, stamp: np.datetime64) -> Panel:
-        """The part of every series up to and with a time stamp; series that begin later are left out."""
+        """The part of every series up to and with a time stamp; later series are left out."""
         last = int(self.frequency.positions(np.array([stamp], "datetime64[s]"), self.origin)[0][0])
         lengths = np.clip(last + 1 - self.starts, 0, self.lengths)
         kept = np.flatnonzero(lengths > 0)
-        return Panel(
-            tuple(self.ids[i] for i in kept),
-            tuple(self.series[i][: lengths[i]] for i in kept),
-            self.starts[kept],
-            self.frequency,
-            self.origin,
-            self.implementation,
+        return replace(
+            self,
+            ids=tuple(self.ids[i] for i in kept),
+            series=tuple(self.series[i][: lengths[i]] for i in kept),
+            starts=self.starts[kept],
         )
 
     def stamps(self, positions: Array) -> Array:
         """Time stamps at positions of the grid."""
         return self.frequency.stamps(positions, self.origin)
 
-    def to_frame(self, columns: dict[str, Array | Sequence]) -> Any:
+    def to_frame(self, columns: Mapping[str, Any]) -> Any:
         """A native data frame of the library the data came in."""
         ready = {
             name: np.asarray(column).astype("datetime64[us]") if _is_time(column) else column
             for name, column in columns.items()
         }
-        lists = {k: v.tolist() if getattr(v, "dtype", None) == object else v for k, v in ready.items()}
-        series = {
-            name: nw.new_series(name, values, backend=self.implementation) for name, values in lists.items()
+        lists = {
+            k: v.tolist() if getattr(v, "dtype", None) == object else v for k, v in ready.items()
         }
+        series = {
+            name: nw.new_series(name, values, backend=self.implementation)
+            for name, values in lists.items()
+        }
+        if self.integer_ids and "unique_id" in series:
+            series["unique_id"] = series["unique_id"].cast(nw.Int64)
         return nw.from_dict(series).to_native()
+
+
+def _table(frame: Any) -> Any:
+    """The frame as narwhals sees it, with the right columns and at least one row."""
+    try:
+        table = nw.from_native(frame, eager_only=True)
+    except TypeError as error:
+        raise ForecastingError(f"expected a data frame, got {type(frame).__name__}") from error
+    missing = [name for name in COLUMNS if name not in table.columns]
+    if missing:
+        raise ForecastingError(
+            f"column {missing[0]!r} is missing; expected {', '.join(COLUMNS)}, got "
+            f"{', '.join(map(str, table.columns))}"
+        )
+    if not len(table):
+        raise ForecastingError("the data have no rows")
+    return table
 
 
 def _is_time(column: Any) -> bool:
@@ -176,13 +197,17 @@ def _values(table: Any) -> Array:
     if column.dtype == nw.String or column.dtype == nw.Object:
         for row, text in enumerate(column.to_list()):
             if isinstance(text, str) and not _is_number(text):
-                raise ForecastingError(f"column 'y' has {text!r} in row {row + 1}, which is no number")
+                raise ForecastingError(
+                    f"column 'y' has {text!r} in row {row + 1}, which is no number"
+                )
     try:
         values = column.cast(nw.Float64).to_numpy().astype("float64")
     except Exception as error:  # each data frame library has its own class for a failed cast
         raise ForecastingError(f"column 'y' must hold numbers, got {column.dtype}") from error
     if np.isinf(values).any():
-        raise ForecastingError(f"column 'y' has an infinite value in row {int(np.isinf(values).argmax()) + 1}")
+        raise ForecastingError(
+            f"column 'y' has an infinite value in row {int(np.isinf(values).argmax()) + 1}"
+        )
     return values
 
 

@@ -53,7 +53,9 @@ class FitProgress(keras.callbacks.Callback):
         """Open the bar."""
         del logs
         steps = self.params["steps"] or 1
-        self.task = self.display.add_task("training", total=self.epochs * steps, completed=self.done * steps)
+        self.task = self.display.add_task(
+            "training", total=self.epochs * steps, completed=self.done * steps
+        )
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Advance by one step."""

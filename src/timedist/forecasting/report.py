@@ -31,7 +31,7 @@ def print_scores(scores: dict[str, dict[str, float]], console: Console, title: s
         title: title of the table.
     """
     table = Table(title=title, title_justify="left")
-    table.add_column("model")
+    table.add_column("model", no_wrap=True)
     for _, heading in _COLUMNS:
         table.add_column(heading, justify="right")
     for model, values in scores.items():
@@ -77,20 +77,22 @@ def draw(backtest: Backtest, path: Path, number: int = 4, windows: int = 7) -> N
     truth, samples = backtest.truth, backtest.samples["timedist"]
     sizes = {s: np.nanmean(truth[backtest.series == s]) for s in np.unique(backtest.series)}
     ranked = sorted(sizes, key=lambda s: -np.nan_to_num(sizes[s]))
-    chosen = [ranked[i] for i in np.unique(np.linspace(0, len(ranked) - 1, number).round().astype(int))]
+    chosen = [
+        ranked[i] for i in np.unique(np.linspace(0, len(ranked) - 1, number).round().astype(int))
+    ]
     charts = []
     for s in chosen:
         rows = np.flatnonzero(backtest.series == s)[:windows]
         first = backtest.panel.starts[s] + backtest.at[rows]
         positions = (first[:, None] + np.arange(backtest.horizon)).ravel()
-        charts.append({
-            "times": backtest.panel.stamps(positions),
-            "samples": np.concatenate(list(samples[rows]), axis=-1),
-            "truth": truth[rows].ravel(),
-            "title": backtest.panel.ids[s],
-        })
+        charts.append(
+            {
+                "times": backtest.panel.stamps(positions),
+                "samples": np.concatenate(list(samples[rows]), axis=-1),
+                "truth": truth[rows].ravel(),
+                "title": backtest.panel.ids[s],
+            }
+        )
     step = backtest.panel.frequency.name
     heading = f"Forecasts of {backtest.horizon} steps of {step}, each from the data before it"
     plotting.fan_charts(charts, path, heading)
-
-

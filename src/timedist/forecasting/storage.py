@@ -73,7 +73,9 @@ def refuse_foreign_directory(path: Path) -> None:
     if path.exists() and not path.is_dir():
         raise ForecastingError(f"{path} is a file; a model is saved as a directory")
     if not path.absolute().parent.is_dir():
-        raise ForecastingError(f"cannot write {path}: the directory {path.absolute().parent} does not exist")
+        raise ForecastingError(
+            f"cannot write {path}: the directory {path.absolute().parent} does not exist"
+        )
 
 
 def save(path: Path, description: dict, save_model: Callable[[str], None]) -> None:
@@ -105,7 +107,11 @@ def load(path: Path) -> tuple[dict[str, Any], Path]:
     """
     file = path / DESCRIPTION
     if not file.is_file():
-        what = "has no forecaster.json: it is no model directory" if path.is_dir() else "does not exist"
+        what = (
+            "has no forecaster.json: it is no model directory"
+            if path.is_dir()
+            else "does not exist"
+        )
         raise ForecastingError(f"model {path} {what}")
     try:
         description = json.loads(file.read_text(encoding="utf-8"))
@@ -118,7 +124,9 @@ def load(path: Path) -> tuple[dict[str, Any], Path]:
         )
     model = path / MODEL
     if not model.is_file() or _checksum(model) != description.get("sha256"):
-        raise ForecastingError(f"model {path} is damaged: {MODEL} is missing or not what was written")
+        raise ForecastingError(
+            f"model {path} is damaged: {MODEL} is missing or not what was written"
+        )
     return description, model
 
 

@@ -100,7 +100,10 @@ def to_tensor(x: Any, dtype: str) -> Tensor:
     """
     if all(type(part) in (int, float) for part in keras.tree.flatten(x)):
         return ops.convert_to_tensor(x, dtype=dtype)
-    return ops.cast(ops.convert_to_tensor(x), dtype)
+    tensor = ops.convert_to_tensor(x)
+    if keras.backend.standardize_dtype(tensor.dtype) == "string":
+        raise TypeError(f"text is no number: {x!r}")
+    return ops.cast(tensor, dtype)
 
 
 def broadcast_arrays(*arrays: Tensor) -> tuple[Tensor, ...]:

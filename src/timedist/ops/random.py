@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
@@ -12,7 +12,7 @@ from keras import ops
 from timedist.ops import compat
 
 Tensor = Any
-Seed = int | keras.random.SeedGenerator | None
+Seed: TypeAlias = "int | keras.random.SeedGenerator | None"
 
 
 class StepSeed(keras.random.SeedGenerator):

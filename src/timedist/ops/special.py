@@ -49,12 +49,17 @@ def minimum(x: Tensor, bound: Tensor | float) -> Tensor:
 
 
 def floor(x: Tensor) -> Tensor:
-    """Largest integer not above `x`, in the dtype of `x` (see `maximum`)."""
-    if compat.backend_name() != "torch":
-        return ops.floor(x)
-    import torch
+    """Largest integer not above `x`, in the dtype of `x` (`keras.ops` loses float64 on JAX and torch)."""
+    name = compat.backend_name()
+    if name == "jax":
+        import jax.numpy as jnp
 
-    return torch.floor(x)
+        return jnp.floor(x)
+    if name == "torch":
+        import torch
+
+        return torch.floor(x)
+    return ops.floor(x)
 
 
 def cumsum(x: Tensor) -> Tensor:
@@ -195,9 +200,9 @@ def stirling_error(x: Tensor) -> Tensor:
 
     Source: NIST Digital Library of Mathematical Functions, 5.11.1.
     """
-    large = x > 15.0
-    series_at = where(large, x, 15.0)
-    direct_at = where(large, 15.0, x)
+    large = x > 8.0
+    series_at = where(large, x, 8.0)
+    direct_at = where(large, 8.0, x)
     direct = lgamma(direct_at) - ((direct_at - 0.5) * ops.log(direct_at) - direct_at + _LOG_SQRT_2PI)
     return ops.where(large, _stirling_series(series_at), direct)
 
@@ -293,7 +298,17 @@ def ndtr(x: Tensor) -> Tensor:
 
 
 def log_ndtr(x: Tensor) -> Tensor:
-    """Logarithm of the standard normal distribution function."""
+    """Logarithm of the standard normal distribution function, accurate in both tails."""
+    high = x > 0.0
+    upper = ops.log1p(-ndtr(-where(high, x, 0.0)))
+    return ops.where(high, upper, _log_ndtr_below(where(high, 0.0, x)))
+
+
+def _log_ndtr_below(x: Tensor) -> Tensor:
+    """log ndtr for x <= 0; on TensorFlow the far tail by the continued fraction of the Mills ratio.
+
+    Source: NIST Digital Library of Mathematical Functions, 7.9.3.
+    """
     name = compat.backend_name()
     if name == "jax":
         import jax.scipy.special as jsp
@@ -303,23 +318,13 @@ def log_ndtr(x: Tensor) -> Tensor:
         import torch
 
         return torch.special.log_ndtr(x)
-    return _log_ndtr(x)
-
-
-def _log_ndtr(x: Tensor) -> Tensor:
-    """log ndtr by three formulas; the far tail by the continued fraction of the Mills ratio.
-
-    Source: NIST Digital Library of Mathematical Functions, 7.9.3.
-    """
-    high, low = x > 5.0, x < -4.0
-    upper = -ndtr(-where(high, x, 5.0))
-    middle = ops.log(ndtr(ops.clip(x, -4.0, 5.0)))
+    low = x < -4.0
+    middle = ops.log(ndtr(where(low, -4.0, x)))
     t = where(low, -x, 4.0)
     fraction = t
     for order in range(60, 0, -1):
         fraction = t + order / fraction
-    tail = -0.5 * t * t - _LOG_SQRT_2PI - ops.log(fraction)
-    return ops.where(high, ops.log1p(upper), ops.where(low, tail, middle))
+    return ops.where(low, -0.5 * t * t - _LOG_SQRT_2PI - ops.log(fraction), middle)
 
 
 def ndtri(p: Tensor) -> Tensor:

@@ -95,7 +95,9 @@ class AutoregressiveRNN(keras.Model):
             ("embedding_dim", embedding_dim, 1),
         ):
             if not isinstance(value, int) or value < least:
-                raise ValueError(f"AutoregressiveRNN: {name} must be an int >= {least}, got {value!r}")
+                raise ValueError(
+                    f"AutoregressiveRNN: {name} must be an int >= {least}, got {value!r}"
+                )
         self.context_length = context_length
         self.units, self.depth, self.cell = units, depth, cell
         self.num_series, self.embedding_dim = num_series, embedding_dim
@@ -103,7 +105,13 @@ class AutoregressiveRNN(keras.Model):
         self.dropout = dropout
         self.embedding = keras.layers.Embedding(num_series, embedding_dim) if num_series else None
         self.recurrent = [
-            _CELLS[cell](units, dropout=dropout, return_sequences=True, return_state=True, name=f"recurrent_{i}")
+            _CELLS[cell](
+                units,
+                dropout=dropout,
+                return_sequences=True,
+                return_state=True,
+                name=f"recurrent_{i}",
+            )
             for i in range(depth)
         ]
         self.projection = keras.layers.Dense(_params_size(self.head), name="projection")
@@ -122,7 +130,12 @@ class AutoregressiveRNN(keras.Model):
         """Make the weights for features of the given width."""
         steps, width = input_shape["features"][1:]
         del steps
-        size = 2 * len(self.lags) + width + 1 + (self.embedding_dim if self.embedding is not None else 0)
+        size = (
+            2 * len(self.lags)
+            + width
+            + 1
+            + (self.embedding_dim if self.embedding is not None else 0)
+        )
         if self.embedding is not None:
             self.embedding.build((None,))
         for layer in self.recurrent:
@@ -153,7 +166,9 @@ class AutoregressiveRNN(keras.Model):
     def lagged(self, target: Tensor, steps: int, scale: Tensor) -> Tensor:
         """Lagged targets of each step as the network reads them, `(batch, steps, lags)`, NaN missing."""
         index = [[self.max_lag + t - lag for lag in self.lags] for t in range(steps)]
-        return self.compressed(ops.take(target, ops.convert_to_tensor(index, "int32"), axis=1), scale[:, None, None])
+        return self.compressed(
+            ops.take(target, ops.convert_to_tensor(index, "int32"), axis=1), scale[:, None, None]
+        )
 
     def compressed(self, y: Tensor, scale: Tensor) -> Tensor:
         """Targets in the unit of the network: 0 at the scale of the series."""
@@ -203,11 +218,13 @@ class AutoregressiveRNN(keras.Model):
 
     def get_config(self) -> dict:
         """The constructor's arguments."""
-        names = (
-            "lags context_length units depth cell num_series embedding_dim transform nonnegative dropout"
-        ).split()
+        names = ["lags", "context_length", "units", "depth", "cell", "num_series", "embedding_dim", "transform", "nonnegative", "dropout"]
         config = {name: getattr(self, name) for name in names}
-        return {**super().get_config(), **config, "head": keras.saving.serialize_keras_object(self.head)}
+        return {
+            **super().get_config(),
+            **config,
+            "head": keras.saving.serialize_keras_object(self.head),
+        }
 
     @classmethod
     def from_config(cls, config: dict) -> AutoregressiveRNN:
@@ -235,4 +252,6 @@ def _checked_lags(lags: Sequence[int]) -> tuple[int, ...]:
 
 def _check_choice(name: str, value: Any, choices: Any) -> None:
     if value not in choices:
-        raise ValueError(f"AutoregressiveRNN: {name} must be one of {sorted(choices)}, got {value!r}")
+        raise ValueError(
+            f"AutoregressiveRNN: {name} must be one of {sorted(choices)}, got {value!r}"
+        )

@@ -76,7 +76,9 @@ class Rollout(keras.Model):
         def spread(x: Tensor) -> Tensor:
             return ops.repeat(x, paths, axis=0)
 
-        step = _Step(model, lagged[:, context:], inputs["features"][:, context:], static, scale, paths)
+        step = _Step(
+            model, lagged[:, context:], inputs["features"][:, context:], static, scale, paths
+        )
         key = draw_key(self.seed_generator)
         states = [[spread(s) for s in layer] for layer in states]
         empty = ops.zeros((batch * paths, horizon), dtype=lagged.dtype)
@@ -85,7 +87,9 @@ class Rollout(keras.Model):
             states, drawn, read = carry
             y, states = step(i, states, read, StepSeed(key, i))
             seen = model.compressed(y, step.scale)
-            drawn, read = (ops.slice_update(a, (0, i), b[:, None]) for a, b in ((drawn, y), (read, seen)))
+            drawn, read = (
+                ops.slice_update(a, (0, i), b[:, None]) for a, b in ((drawn, y), (read, seen))
+            )
             return states, drawn, read
 
         # `read` holds the draws as the network reads them, so that each is compressed once.
@@ -126,7 +130,13 @@ class _Step:
     """One step of all paths: assemble the input, advance the cells, draw."""
 
     def __init__(
-        self, model: AutoregressiveRNN, lagged: Tensor, features: Tensor, static: Tensor, scale: Tensor, paths: int
+        self,
+        model: AutoregressiveRNN,
+        lagged: Tensor,
+        features: Tensor,
+        static: Tensor,
+        scale: Tensor,
+        paths: int,
     ) -> None:
         self.model = model
         self.paths = paths
@@ -137,9 +147,12 @@ class _Step:
         self.short = sum(lag < lagged.shape[1] for lag in model.lags)
         self.lags = ops.convert_to_tensor(model.lags[: self.short], "int32")
 
-    def __call__(self, i: Tensor, states: list, read: Tensor, seed: StepSeed) -> tuple[Tensor, list]:
+    def __call__(
+        self, i: Tensor, states: list, read: Tensor, seed: StepSeed
+    ) -> tuple[Tensor, list]:
         lagged, features = (
-            ops.repeat(ops.take(x, i, axis=1), self.paths, axis=0) for x in (self.lagged, self.features)
+            ops.repeat(ops.take(x, i, axis=1), self.paths, axis=0)
+            for x in (self.lagged, self.features)
         )
         x = self.model.step_inputs(
             self._fed_back(i, lagged, read)[:, None], features[:, None], self.static
