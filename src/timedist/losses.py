@@ -66,6 +66,7 @@ class NegativeLogLikelihood(keras.losses.Loss):
         self.missing = missing
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
+        """The loss; see the class."""
         distribution = _checked_distribution(y_pred, self.name)
         value = _aligned(y_true, distribution, self.name)
         losses, counted = self._losses(value, distribution, compat.get_keras_mask(y_pred))

@@ -38,7 +38,8 @@ def fan_chart(
         ImportError: if matplotlib is not installed.
 
     >>> import matplotlib; matplotlib.use("Agg")
-    >>> ax = fan_chart(np.arange(3), np.random.default_rng(0).normal(size=(50, 3)), title="three steps")
+    >>> draws = np.random.default_rng(0).normal(size=(50, 3))
+    >>> ax = fan_chart(np.arange(3), draws, title="three steps")
     >>> ax.get_title(loc="left")
     'three steps'
     """

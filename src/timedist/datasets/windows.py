@@ -16,7 +16,7 @@ class SeriesWindows:
     Args:
         series: one float array for each series, NaN where missing.
         starts: position of the first value of each series on a common time axis, in steps.
-        features: float array `(time, width)` of what is known of every step of the common time axis.
+        features: float array `(time, width)` of what is known of every step of the common axis.
         first: position of the first row of `features` on that axis.
         padding: how many missing values to put before each series. Windows may reach into them.
     """

@@ -226,8 +226,7 @@ class Distribution(Value):
 
     def log_cdf(self, value: Any) -> Tensor:
         """log P(X <= value), by a formula of its own in the lower tail where the family has one."""
-        return self._at(value, "log_cdf", lambda d, x: special.where(
-            (c := d._hook("cdf")(x)) > 0, ops.log(special.maximum(c, float(special.finfo(c).tiny))), -math.inf))
+        return self._at(value, "log_cdf", lambda d, x: special.log_or_minus_inf(d._hook("cdf")(x)))
 
     def survival_function(self, value: Any) -> Tensor:
         """P(X > value), by a formula of its own in the upper tail where the family has one."""

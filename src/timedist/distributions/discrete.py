@@ -189,7 +189,7 @@ class Categorical(Distribution):
 
     def _quantile(self, p: Tensor) -> Tensor:
         short = special.cumsum(self.probs)[..., :-1] < p[..., None]
-        return ops.sum(ops.cast(short, "int32"), axis=-1)
+        return ops.cast(ops.sum(ops.cast(short, "int32"), axis=-1), "int32")
 
     def _sample(self, sample_shape: tuple, seed: random.Seed) -> Tensor:
         return random.categorical(self._log_probs(), sample_shape, seed)

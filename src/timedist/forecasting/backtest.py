@@ -12,8 +12,9 @@ from timedist import scores
 from timedist.datasets.windows import SeriesWindows
 from timedist.forecasting import baselines
 from timedist.forecasting.errors import ForecastingError
-from timedist.forecasting.forecaster import LEVELS, Forecaster, summary
+from timedist.forecasting.forecaster import Forecaster
 from timedist.forecasting.panel import Panel
+from timedist.forecasting.quantiles import LEVELS, summary
 from timedist.ops import compat
 
 Array = np.ndarray
@@ -31,7 +32,8 @@ class Backtest:
         at: int array `(n,)`, positions the windows begin at.
         horizon: steps of each window.
         samples: for each model, samples `(n, number, horizon)`.
-        scale: mean absolute seasonal difference of each window's series before the first window, `(n,)`.
+        scale: mean absolute seasonal difference of each window's series before the first window,
+            `(n,)`, NaN where there is none.
     """
 
     panel: Panel
@@ -44,12 +46,7 @@ class Backtest:
     @property
     def truth(self) -> Array:
         """What happened, `(n, horizon)`, NaN where missing."""
-        return np.stack(
-            [
-                self.panel.series[s][a : a + self.horizon]
-                for s, a in zip(self.series, self.at, strict=True)
-            ]
-        )
+        return _cut(self.panel, self.series, self.at, self.horizon)
 
     def scores(self) -> dict[str, dict[str, float]]:
         """Scores of every model: `wql`, `crps`, `mase`, `coverage-50`, `coverage-90`."""
@@ -57,7 +54,14 @@ class Backtest:
         return {name: score(truth, samples, self.scale) for name, samples in self.samples.items()}
 
     def frame(self, levels: Sequence[float] = LEVELS) -> Any:
-        """The forecasts in the format of utilsforecast: `unique_id`, `ds`, `cutoff`, `y`, `timedist`, …"""
+        """The forecasts in the format of utilsforecast.
+
+        Args:
+            levels: levels of the central intervals in percent.
+
+        Returns:
+            A data frame: `unique_id`, `ds`, `cutoff`, `y`, and the columns of `summary`.
+        """
         first = (self.panel.starts[self.series] + self.at)[:, None]
         stamps = self.panel.stamps(first + np.arange(self.horizon))
         cutoff = self.panel.stamps(np.repeat(first - 1, self.horizon, axis=1))
@@ -93,7 +97,7 @@ def run(
         The backtest, with the forecaster and two baselines.
 
     Raises:
-        ForecastingError: if no series covers the windows.
+        ForecastingError: if no series covers the windows, or nothing is known in them.
     """
     horizon = forecaster.horizon
     begin = first + horizon * np.arange(windows)
@@ -107,6 +111,8 @@ def run(
             "no series reaches from before the first to the end of a held-out window"
         )
     series, at = series[inside], at[inside]
+    if np.isnan(_cut(panel, series, at, horizon)).all():
+        raise ForecastingError("no value is known in the held-out windows")
     cut = SeriesWindows(panel.series, panel.starts, np.zeros((1, 1)), 0, 0)
     seasons = panel.frequency.seasons
     samples = {
@@ -124,31 +130,44 @@ def score(truth: Array, samples: Array, scale: Array) -> dict[str, float]:
     Args:
         truth: float array `(n, horizon)`, NaN where missing.
         samples: float array `(n, number, horizon)`, NaN where a baseline has none.
-        scale: float array `(n,)`, the divisor of the scaled error.
+        scale: float array `(n,)`, the divisor of the scaled error; NaN leaves the window out of it.
 
     Returns:
-        `wql`: mean over the levels 0.1 to 0.9 of twice the summed pinball loss over the summed absolute
-        truth; `crps`: mean CRPS in the unit of the data; `mase`: mean absolute error of the median over
-        the scale; `coverage-50`, `coverage-90`: share of the truth inside the central intervals.
+        `wql`: mean over the levels 0.1 to 0.9 of twice the summed pinball loss over the summed
+        absolute truth; `crps`: mean CRPS in the unit of the data; `mase`: mean absolute error of
+        the median over the scale; `coverage-50`, `coverage-90`: share of the truth inside the
+        central intervals. NaN where nothing can be scored.
     """
     known = ~np.isnan(truth) & ~np.isnan(samples).all(axis=1)
     y, x = truth[known], np.moveaxis(samples, 1, -1)[known].T
     # A baseline sample that fell into a gap is left out: the others stand for it.
     x = np.where(np.isnan(x), np.nanmedian(x, axis=0), x)
     quantiles = np.quantile(x, [*_QUANTILES, 0.05, 0.25, 0.75, 0.95], axis=0)
-    losses = [
-        2 * _numpy(scores.pinball(y, q, level)).sum() / np.abs(y).sum()
-        for q, level in zip(quantiles, _QUANTILES, strict=False)
-    ]
+    losses = np.stack(
+        [
+            compat.to_numpy(scores.pinball(y, q, level))
+            for q, level in zip(quantiles, _QUANTILES, strict=False)
+        ]
+    )
     low90, low50, high50, high90 = quantiles[len(_QUANTILES) :]
     divisor = np.broadcast_to(scale[:, None], truth.shape)[known]
+    total = np.abs(y).sum()
     return {
-        "wql": float(np.mean(losses)),
-        "crps": float(_numpy(scores.crps_samples(y, x)).mean()),
-        "mase": float(np.mean(np.abs(y - quantiles[4]) / divisor)),
-        "coverage-50": float(_numpy(scores.coverage(y, low50, high50)).mean()),
-        "coverage-90": float(_numpy(scores.coverage(y, low90, high90)).mean()),
+        "wql": 2.0 * _mean(losses.sum(axis=1) / total) if total else np.nan,
+        "crps": _mean(scores.crps_samples(y, x)),
+        "mase": _mean((np.abs(y - quantiles[4]) / divisor)[np.isfinite(divisor)]),
+        "coverage-50": _mean(scores.coverage(y, low50, high50)),
+        "coverage-90": _mean(scores.coverage(y, low90, high90)),
     }
+
+
+def _mean(values: Any) -> float:
+    values = compat.to_numpy(values)
+    return float(values.mean()) if values.size else np.nan
+
+
+def _cut(panel: Panel, series: Array, at: Array, horizon: int) -> Array:
+    return np.stack([panel.series[s][a : a + horizon] for s, a in zip(series, at, strict=True)])
 
 
 def _naive_error(panel: Panel, first: int, season: int) -> Array:
@@ -160,7 +179,3 @@ def _naive_error(panel: Panel, first: int, season: int) -> Array:
         mean = np.nanmean(change) if np.isfinite(change).any() else np.nan
         errors.append(mean if mean > 0 else np.nan)
     return np.array(errors)
-
-
-def _numpy(x: Any) -> Array:
-    return compat.to_numpy(x)

@@ -37,7 +37,7 @@ def seasonal_pool(
 def seasonal_naive(
     windows: SeriesWindows, series: Array, at: Array, horizon: int, seasons: tuple[int, ...]
 ) -> Array:
-    """The same phase of the last long season, plus what this forecast missed by at that phase before.
+    """The same phase of the last long season, plus what this forecast missed by before.
 
     For hourly data: the same hour last week, plus the residuals of that rule at the same hour on
     each day of the last 8 weeks.
@@ -54,15 +54,15 @@ def seasonal_naive(
     """
     short, long = seasons[0], seasons[-1]
 
-    def past(offset: int) -> Array:
-        return _shifted(windows, series, at, horizon, offset)
+    def past(offset: int, before: int = 0) -> Array:
+        return _shifted(windows, series, at - before, horizon, offset)
 
     offsets = range(short, _WEEKS * long + 1, short)
-    return np.stack([past(long) + past(offset) - past(offset + long) for offset in offsets], axis=1)
+    return np.stack([past(long) + past(o) - past(o, before=long) for o in offsets], axis=1)
 
 
 def _shifted(windows: SeriesWindows, series: Array, at: Array, horizon: int, offset: int) -> Array:
-    """Values `offset` steps before each step of the horizon, further back where that is not past yet.
+    """Values `offset` steps before each step of the horizon, or the least multiple that is past.
 
     Positions before the start of a series read as missing.
     """

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -18,9 +20,10 @@ from timedist.forecasting import backtest as backtests
 from timedist.forecasting import report, storage
 from timedist.forecasting.errors import ForecastingError
 from timedist.forecasting.files import check_suffix, read_frame, write_frame
-from timedist.forecasting.forecaster import HEADS, LEVELS, Forecaster
+from timedist.forecasting.forecaster import HEADS, Forecaster
 from timedist.forecasting.panel import Panel
-from timedist.forecasting.progress import FitProgress, progress
+from timedist.forecasting.progress import FitProgress, StopOnInterrupt, progress
+from timedist.forecasting.quantiles import LEVELS, check_levels
 
 app = typer.Typer(
     name="timedist",
@@ -45,9 +48,25 @@ Backend = Enum("Backend", {name: name for name in ("jax", "tensorflow", "torch")
 Data = Annotated[
     Path, typer.Argument(metavar="DATA", help="CSV or Parquet file: unique_id, ds, y.")
 ]
+
+
+def _check_backend(backend: Backend | None) -> Backend | None:
+    running = keras.backend.backend()
+    if backend is not None and backend.value != running:
+        raise ForecastingError(
+            f"--backend {backend.value} comes too late, Keras runs on {running} already; use the "
+            "command timedist, or set KERAS_BACKEND"
+        )
+    return backend
+
+
 BackendOption = Annotated[
     Backend | None,
-    typer.Option(help="Keras backend; default: KERAS_BACKEND, else jax.", show_default=False),
+    typer.Option(
+        help="Keras backend; default: KERAS_BACKEND, else jax.",
+        show_default=False,
+        callback=_check_backend,
+    ),
 ]
 Freq = Annotated[
     str | None,
@@ -58,10 +77,10 @@ Epochs = Annotated[int, typer.Option(help="Epochs of 100 training steps of 64 wi
 HeadOption = Annotated[Head, typer.Option(help="Distribution at each step.")]
 Seed = Annotated[int, typer.Option(help="Seed of weights, windows and sample paths.")]
 Paths = Annotated[
-    int, typer.Option("--num-paths", help="Sample paths the quantiles are taken from.")
+    int, typer.Option("--num-paths", min=1, help="Sample paths the quantiles are taken from.")
 ]
 Windows = Annotated[
-    int, typer.Option(help="Held-out windows of one horizon each, at the end of the data.")
+    int, typer.Option(min=1, help="Held-out windows of one horizon each, at the end of the data.")
 ]
 
 # What people read goes to stderr, so that stdout stays free for data.
@@ -80,17 +99,19 @@ def demo(
 ) -> None:
     """Forecast real data: pedestrians on 21 streets of Auckland, hour by hour.
 
-    Trains on the counts up to 2 November 2025, forecasts each of the next 28 days from the data before
-    it, and compares with two simple rules: the same hour last week, and the pool of the last 7 days
-    and the last 8 same weekdays. Leaves scores.csv, forecasts.parquet, forecast.png and model/.
+    Trains on the counts up to 2 November 2025, forecasts each of the next 28 days from the data
+    before it, and compares with two simple rules: the same hour last week, and the pool of the last
+    7 days and the last 8 same weekdays. Leaves scores.csv, forecasts.parquet, forecast.png and
+    model/.
     """
     del backend
     started = time.monotonic()
-    panel = Panel.from_frame(auckland_pedestrians()).until(np.datetime64("2025-11-30T23:00:00"))
     forecaster = Forecaster(horizon=24, epochs=epochs, seed=seed)
-    _ready_directory(output)
-    _backtest(forecaster, panel, 28, num_paths, output, output / "model")
-    _console.print(f"done in {time.monotonic() - started:.0f} seconds on {keras.backend.backend()}")
+    with _ready_directory(output):
+        storage.refuse_foreign_directory(output / "model")
+        panel = Panel.from_frame(auckland_pedestrians()).until(np.datetime64("2025-11-30T23:00:00"))
+        _backtest(forecaster, panel, 28, num_paths, output, output / "model")
+    _say(f"done in {time.monotonic() - started:.0f} seconds on {keras.backend.backend()}")
 
 
 @app.command()
@@ -108,14 +129,17 @@ def fit(
     resume: Annotated[
         bool,
         typer.Option(
-            "--resume", help="Go on after the last whole checkpoint in the model directory."
+            "--resume",
+            help="Go on after the last whole checkpoint in the model directory, with the options "
+            "that training began with.",
         ),
     ] = False,
     backend: BackendOption = None,
 ) -> None:
     """Train a forecaster on all series of DATA and save it.
 
-    The model directory holds the last whole epoch at any time: after Ctrl-C, `--resume` goes on from there.
+    The model directory holds the last whole epoch at any time: after Ctrl-C, `--resume` goes on
+    from there.
     """
     del backend
     storage.refuse_foreign_directory(output)
@@ -125,10 +149,15 @@ def fit(
         forecaster = Forecaster(horizon, freq, context_length, head.value, epochs=epochs, seed=seed)
     panel = _panel(data, forecaster.config["freq"])
     if resume and forecaster.epochs_done >= forecaster.config["epochs"]:
-        _console.print(f"{output} is complete: {forecaster.epochs_done} epochs are done")
+        _say(f"{output} is complete: {forecaster.epochs_done} epochs are done")
         return
-    _fit(forecaster, panel, output, resume)
-    _console.print(f"wrote {output}")
+    try:
+        _fit(forecaster, panel, output, resume)
+    except KeyboardInterrupt:
+        if forecaster.epochs_done:
+            _say("go on with --resume")
+        raise
+    _say(f"wrote {output}")
 
 
 @app.command()
@@ -149,18 +178,20 @@ def forecast(
 ) -> None:
     """Forecast what follows the last row of every series of DATA.
 
-    Writes unique_id, ds, timedist (the mean), timedist-median, timedist-lo-90, timedist-hi-90, ….
+    Writes unique_id, ds, timedist (the mean), timedist-median, and timedist-lo-L and timedist-hi-L
+    for every level L.
     """
     del backend
     check_suffix(output)
+    check_levels(chosen := _levels(levels))
     forecaster = Forecaster.load(model)
     panel = _panel(data, forecaster.config["freq"])
     if paths:
         frame = forecaster.sample_paths(panel, num_paths)
     else:
-        frame = forecaster.forecast(panel, _levels(levels), num_paths)
+        frame = forecaster.forecast(panel, chosen, num_paths)
     write_frame(frame, output)
-    _console.print(f"wrote {output}")
+    _say(f"wrote {output}")
 
 
 @app.command()
@@ -184,23 +215,22 @@ def backtest(
     The baselines are the same phase of the last season, and the pool of past seasons at that phase.
     """
     del backend
-    if windows < 1:
-        raise ForecastingError(f"windows must be at least 1, got {windows}")
     forecaster = Forecaster(horizon, freq, head=head.value, epochs=epochs, seed=seed)
     panel = _panel(data, freq)
-    if output is not None:
-        _ready_directory(output)
-    _backtest(forecaster, panel, windows, num_paths, output, None)
+    with nullcontext() if output is None else _ready_directory(output):
+        _backtest(forecaster, panel, windows, num_paths, output, None)
 
 
 def run(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code.
 
     Args:
-        arguments: what stands behind `timedist` on the command line; default: that of this process.
+        arguments: what stands behind `timedist` on the command line; default: that of this
+            process.
 
     Returns:
-        0 if all went well, 2 for bad input (one line on stderr says what and where), 130 after Ctrl-C.
+        0 if all went well, 2 for bad input (one line on stderr says what and where), 130 after
+        Ctrl-C.
     """
     try:
         result = app(arguments, standalone_mode=False)
@@ -216,6 +246,10 @@ def run(arguments: list[str] | None = None) -> int:
             raise
         return _complain(f"{error.format_message()} (see timedist --help)")
     return result if isinstance(result, int) else 0
+
+
+def _say(message: str) -> None:
+    _console.print(message, markup=False, highlight=False, soft_wrap=True)
 
 
 def _complain(message: str) -> int:
@@ -241,11 +275,20 @@ def _levels(text: str) -> list[float]:
         ) from error
 
 
-def _ready_directory(path: Path) -> None:
-    """Make an output directory, with its parents."""
+@contextmanager
+def _ready_directory(path: Path) -> Iterator[None]:
+    """Make an output directory, with its parents; if nothing comes of it, take them away again."""
     if path.exists() and not path.is_dir():
         raise ForecastingError(f"{path} is a file; the output is a directory")
+    made = [directory for directory in (path, *path.parents) if not directory.exists()]
     path.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # not empty: something whole is in it
+            for directory in made:
+                directory.rmdir()
+        raise
 
 
 def _fit(
@@ -253,16 +296,17 @@ def _fit(
 ) -> None:
     """Train with a progress bar; after Ctrl-C say what is kept."""
     total, done = forecaster.config["epochs"], forecaster.epochs_done
+    interrupt = StopOnInterrupt()
     try:
         with progress(_console) as display:
             bar = FitProgress(display, total, done)
-            forecaster.fit(panel, checkpoint=checkpoint, resume=resume, callbacks=[bar], verbose=0)
+            forecaster.fit(panel, checkpoint, resume, callbacks=[bar, interrupt], verbose=0)
     except KeyboardInterrupt:
-        if checkpoint is not None and forecaster.epochs_done > done:
-            _console.print(
-                f"interrupted: {checkpoint} holds epoch {forecaster.epochs_done} of {total}; go on with --resume"
-            )
+        if checkpoint is not None and forecaster.epochs_done:
+            _say(f"interrupted: {checkpoint} holds epoch {forecaster.epochs_done} of {total}")
         raise
+    finally:
+        interrupt.restore()
 
 
 def _backtest(
@@ -274,11 +318,11 @@ def _backtest(
     model: Path | None,
 ) -> None:
     first = panel.end - windows * forecaster.horizon
-    past = panel.until(panel.stamps(np.array([first - 1]))[0]) if first > 0 else None
-    if past is None or not past.ids:
+    past = panel.until(panel.stamps(np.array([first - 1]))[0])
+    if not past.ids:
         raise ForecastingError(
-            f"the data span {panel.end} steps; nothing is left to train on before {windows} windows of "
-            f"{forecaster.horizon} steps"
+            f"the data span {panel.end - panel.starts.min()} steps; nothing is left to train on "
+            f"before {windows} windows of {forecaster.horizon} steps"
         )
     _fit(forecaster, past, model)
     with _console.status("forecasting the held-out windows"):
@@ -290,4 +334,4 @@ def _backtest(
     report.print_scores(scores, Console(), title)
     if output is not None:
         written = report.write(result, scores, output)
-        _console.print("wrote " + ", ".join(map(str, [*written, *([model] if model else [])])))
+        _say("wrote " + ", ".join(map(str, [*written, *([model] if model else [])])))

@@ -12,8 +12,8 @@ import numpy as np
 from timedist.datasets.windows import RandomWindows, SeriesWindows
 from timedist.forecasting import storage
 from timedist.forecasting.errors import ForecastingError
-from timedist.forecasting.frequency import Frequency
 from timedist.forecasting.panel import Panel
+from timedist.forecasting.quantiles import LEVELS, check_levels, summary
 from timedist.layers import (
     IndependentLogistic,
     IndependentNegativeBinomial,
@@ -35,7 +35,6 @@ HEADS = {
     "negative-binomial": IndependentNegativeBinomial,
     "poisson": IndependentPoisson,
 }
-LEVELS = (20, 40, 60, 80, 90)
 _NUMBERS = (
     "horizon",
     "context_length",
@@ -54,16 +53,17 @@ class Forecaster:
         horizon: how many steps to forecast.
         freq: the step of the series, e.g. `"1h"`, `"1d"`, `"1mo"`; default: the most common one.
         context_length: steps the network is warmed up on. Default: the horizon, at least 24.
-        head: `"mixture"` (of three normals, default), `"normal"`, `"student-t"`, `"logistic"`, or, for
-            counts, `"negative-binomial"` or `"poisson"`.
+        head: `"mixture"` (of three normals, default), `"normal"`, `"student-t"`, `"logistic"`, or,
+            for counts, `"negative-binomial"` or `"poisson"`.
         lags: how many steps back the network looks; default: the last three steps and around the
-            multiples of the day, the week or the year.
+            multiples of the day, the week or the year, as far as the longest series reaches.
         units: width of the recurrent layers. Default 64.
         depth: number of recurrent layers. Default 1.
         epochs: number of epochs; a checkpoint is kept after each. Default 20.
         steps_per_epoch: training steps in an epoch. Default 100.
         batch_size: windows in a training step. Default 64.
-        learning_rate: peak of the learning rate, which rises linearly and falls by a cosine. Default 0.006.
+        learning_rate: peak of the learning rate, which rises linearly and falls by a cosine.
+            Default 0.006.
         seed: int, for the weights, the windows and the sample paths. Default 0.
 
     Raises:
@@ -123,6 +123,7 @@ class Forecaster:
             raise ForecastingError(f"head must be one of {', '.join(HEADS)}, got {head!r}")
         if not learning_rate > 0:
             raise ForecastingError(f"learning_rate must be positive, got {learning_rate!r}")
+        self._freq = freq
         self.epochs_done = 0
         self.model: AutoregressiveRNN | None = None
         self.ids: tuple[str, ...] = ()
@@ -162,9 +163,10 @@ class Forecaster:
             Itself.
 
         Raises:
-            ForecastingError: if the data are unfit, see `Panel.from_frame`, or a series is too short.
+            ForecastingError: if the data are unfit, see `Panel.from_frame`, a series is too short,
+                or the head is for counts and the data are none.
         """
-        panel = self._read(frame)
+        panel = self._read(frame, self.config["freq"] if resume else self._freq)
         self._refuse_short(panel, self.context_length + self.horizon, "context and horizon")
         if resume and self.model is not None:
             self._refuse_other_ids(panel)
@@ -192,22 +194,26 @@ class Forecaster:
         self._rollouts.clear()
         return self
 
-    def _read(self, frame: Any) -> Panel:
-        return frame if isinstance(frame, Panel) else Panel.from_frame(frame, self.config["freq"])
+    @staticmethod
+    def _read(frame: Any, freq: str | None) -> Panel:
+        return frame if isinstance(frame, Panel) else Panel.from_frame(frame, freq)
 
     def _start(self, panel: Panel) -> None:
         """A fresh model for the series of a panel."""
+        head = HEADS[self.config["head"]]()
+        if head.family.discrete:
+            self._refuse_no_counts(panel)
         keras.utils.set_random_seed(self.config["seed"])
         self.ids, self.epochs_done = panel.ids, 0
         self.config["freq"] = panel.frequency.name
         self.model = AutoregressiveRNN(
-            head=HEADS[self.config["head"]](),
-            lags=self.config["lags"] or panel.frequency.lags(),
+            head=head,
+            lags=self.config["lags"] or self._default_lags(panel),
             context_length=self.context_length,
             units=self.config["units"],
             depth=self.config["depth"],
             num_series=len(panel.ids),
-            nonnegative=bool(min(np.nanmin(one) for one in panel.series) >= 0),
+            nonnegative=not any((one < 0).any() for one in panel.series),
         )
         total = self.config["epochs"] * self.config["steps_per_epoch"]
         warmup = max(1, total // 20)
@@ -217,6 +223,20 @@ class Forecaster:
         )
         optimizer = keras.optimizers.Adam(schedule, global_clipnorm=1.0)
         self.model.compile(optimizer, NegativeLogLikelihood(missing="mask"))
+
+    @staticmethod
+    def _default_lags(panel: Panel) -> list[int]:
+        longest = int(panel.lengths.max())
+        return [lag for lag in panel.frequency.lags() if lag < longest]
+
+    def _refuse_no_counts(self, panel: Panel) -> None:
+        for name, one in zip(panel.ids, panel.series, strict=True):
+            wrong = one[(one < 0) | (one != np.floor(one)) & ~np.isnan(one)]
+            if len(wrong):
+                raise ForecastingError(
+                    f"the head {self.config['head']} is for counts, but series {name!r} has "
+                    f"{wrong[0]:g}"
+                )
 
     def _windows(self, panel: Panel) -> SeriesWindows:
         assert self.model is not None
@@ -250,13 +270,13 @@ class Forecaster:
             `timedist-median`, and `timedist-lo-L`, `timedist-hi-L` for each level L.
 
         Raises:
-            ForecastingError: if the data are unfit, a series is unknown or too short, or a level is not
-                between 0 and 100.
+            ForecastingError: if the data are unfit, a series is unknown or too short, or a level is
+                not between 0 and 100.
         """
-        panel, where = self._panel_of(frame), None
+        check_levels(levels)
+        panel = self._panel_of(frame)
         paths = self.sample_windows(panel, *self._ends(panel), num_paths, batch_size, verbose)
-        columns = {**self._index(panel, where), **summary(paths, levels)}
-        return panel.to_frame(columns)
+        return panel.to_frame({**self._index(panel), **summary(paths, levels)})
 
     def sample_paths(
         self, frame: Any = None, num_paths: int = 100, batch_size: int = 64, verbose: Any = 0
@@ -270,15 +290,15 @@ class Forecaster:
             verbose: progress output, as in `keras.Model.predict`.
 
         Returns:
-            A data frame: `unique_id`, `ds`, `path` (0 to `num_paths - 1`), `y`; the rows of one path are
-            one joint draw over the horizon.
+            A data frame: `unique_id`, `ds`, `path` (0 to `num_paths - 1`), `y`; the rows of one
+            path are one joint draw over the horizon.
 
         Raises:
             ForecastingError: as for `forecast`.
         """
         panel = self._panel_of(frame)
         paths = self.sample_windows(panel, *self._ends(panel), num_paths, batch_size, verbose)
-        index = self._index(panel, None)
+        index = self._index(panel)
         columns = {
             "unique_id": np.repeat(
                 index["unique_id"].reshape(-1, 1, self.horizon), num_paths, 1
@@ -303,8 +323,8 @@ class Forecaster:
         Args:
             panel: the data.
             series: int array `(n,)`, numbers of series in the panel.
-            at: int array `(n,)`, positions within them from which to forecast; only what lies before is
-                read.
+            at: int array `(n,)`, positions within them from which to forecast; only what lies
+                before is read.
             num_paths: number of paths for each window.
             batch_size: windows in a batch.
             verbose: progress output, as in `keras.Model.predict`.
@@ -338,8 +358,13 @@ class Forecaster:
             raise ForecastingError(
                 "a loaded forecaster needs the data to forecast from: forecast(frame)"
             )
-        panel = self._panel if frame is None else self._read(frame)
+        panel = self._panel if frame is None else self._read(frame, self.config["freq"])
         assert panel is not None
+        if panel.frequency.name != self.config["freq"]:
+            raise ForecastingError(
+                f"the data have the frequency {panel.frequency.name}, the model has "
+                f"{self.config['freq']}"
+            )
         self._refuse_short(panel, self.context_length, "context")
         return panel
 
@@ -347,10 +372,9 @@ class Forecaster:
     def _ends(panel: Panel) -> tuple[Array, Array]:
         return np.arange(len(panel.ids)), panel.lengths
 
-    def _index(self, panel: Panel, at: Array | None) -> dict[str, Array]:
+    def _index(self, panel: Panel) -> dict[str, Array]:
         """Columns `unique_id` and `ds` of the forecasts from the ends of all series."""
-        at = panel.lengths if at is None else at
-        positions = (panel.starts + at)[:, None] + np.arange(self.horizon)
+        positions = (panel.starts + panel.lengths)[:, None] + np.arange(self.horizon)
         ids = np.repeat(np.array(panel.ids, dtype=object), self.horizon)
         return {"unique_id": ids, "ds": panel.stamps(positions).ravel()}
 
@@ -360,7 +384,8 @@ class Forecaster:
         unknown = [name for name in panel.ids if name not in known]
         if unknown:
             raise ForecastingError(
-                f"series {unknown[0]!r} was not there when the model was fitted ({len(unknown)} unknown series)"
+                f"series {unknown[0]!r} was not there when the model was fitted "
+                f"({len(unknown)} unknown series)"
             )
         return np.array([known[name] for name in panel.ids])
 
@@ -369,21 +394,22 @@ class Forecaster:
         if len(short):
             name, length = panel.ids[short[0]], int(panel.lengths[short[0]])
             raise ForecastingError(
-                f"series {name!r} has {length} steps of {panel.frequency.name}, at least {least} are needed "
-                f"for the {what}"
+                f"series {name!r} has {length} steps of {panel.frequency.name}, at least {least} "
+                f"are needed for the {what}"
             )
 
     def _refuse_other_ids(self, panel: Panel) -> None:
         if panel.ids != self.ids or panel.frequency.name != self.config["freq"]:
             raise ForecastingError(
-                f"the data have {len(panel.ids)} series of {panel.frequency.name}, the model to resume was fitted "
-                f"on {len(self.ids)} series of {self.config['freq']}; series and frequency must be the same"
+                f"the data have {len(panel.ids)} series of {panel.frequency.name}, the model to "
+                f"resume was fitted on {len(self.ids)} series of {self.config['freq']}; series and "
+                "frequency must be the same"
             )
 
     # --- files ---------------------------------------------------------------------------------
 
     def save(self, path: str | Path) -> None:
-        """Save model, optimiser and configuration to a directory, which appears whole or not at all.
+        """Save model, optimiser and configuration to a directory, which appears whole or not.
 
         Args:
             path: the directory; a model directory that is there is replaced.
@@ -424,34 +450,6 @@ class Forecaster:
         return forecaster
 
 
-def summary(paths: Array, levels: Sequence[float] = LEVELS) -> dict[str, Array]:
-    """Mean, median and interval ends of sample paths, as columns.
-
-    Args:
-        paths: float array `(n, num_paths, horizon)`.
-        levels: levels of the central intervals in percent.
-
-    Returns:
-        Arrays of length `n * horizon` by column name: `timedist`, `timedist-median`,
-        `timedist-lo-L`, `timedist-hi-L`.
-
-    Raises:
-        ForecastingError: if a level is not between 0 and 100.
-    """
-    for level in levels:
-        if not 0 < level < 100:
-            raise ForecastingError(f"levels must be between 0 and 100 (percent), got {level}")
-    columns = {
-        "timedist": paths.mean(axis=1).ravel(),
-        "timedist-median": np.median(paths, axis=1).ravel(),
-    }
-    for level in levels:
-        low, high = np.quantile(paths, [0.5 - level / 200, 0.5 + level / 200], axis=1)
-        columns[f"timedist-lo-{level:g}"] = low.ravel()
-        columns[f"timedist-hi-{level:g}"] = high.ravel()
-    return columns
-
-
 class _EpochDone(keras.callbacks.Callback):
     """Counts the epochs and keeps the last whole checkpoint."""
 
@@ -462,9 +460,10 @@ class _EpochDone(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         del logs
-        self.forecaster.epochs_done = epoch + 1
-        if self.path is not None:
-            self.forecaster.save(self.path)
-
-
-__all__ = ["HEADS", "LEVELS", "Forecaster", "Frequency", "summary"]
+        before, self.forecaster.epochs_done = self.forecaster.epochs_done, epoch + 1
+        try:
+            if self.path is not None:
+                self.forecaster.save(self.path)
+        except BaseException:  # Ctrl-C too: the checkpoint is still that of the epoch before
+            self.forecaster.epochs_done = before
+            raise

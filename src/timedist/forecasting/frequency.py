@@ -54,8 +54,8 @@ class Frequency:
         unit = "mo" if unit == "M" else _ALIASES.get(unit.lower(), unit.lower())
         if number < 1 or unit not in {**_UNITS, **_MONTHS}:
             raise ForecastingError(
-                f"frequency {text!r} is not understood; write a number and one of s, m, h, d, w, mo, "
-                "q, y, e.g. 1h, 15m, 1d, 1mo"
+                f"frequency {text!r} is not understood; write a number and one of s, m, h, d, w, "
+                "mo, q, y, e.g. 1h, 15m, 1d, 1mo"
             )
         return cls(f"{number}{unit}", number * _UNITS.get(unit, 0), number * _MONTHS.get(unit, 0))
 

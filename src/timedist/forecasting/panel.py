@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +16,13 @@ from timedist.forecasting.frequency import Frequency
 Array = np.ndarray
 
 COLUMNS = ("unique_id", "ds", "y")
+
+# Date, time of day, and a zone that is left out: the wall clock counts.
+_TIME = re.compile(
+    r"(\d{4}(?:-\d\d(?:-\d\d)?)?)"
+    r"(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)\s*(?:Z|[+-]\d\d:?\d\d)?)?"
+)
+_LARGEST = float(np.finfo("float32").max)  # networks compute in float32
 
 
 @dataclass(frozen=True)
@@ -69,8 +77,8 @@ class Panel:
         if not on_grid.all():
             bad = int(np.argmin(on_grid))
             raise ForecastingError(
-                f"series {str(names[number[bad]])!r} has a row at {_text(stamps[bad])}, which does not "
-                f"fit the frequency {frequency.name} counted from {_text(origin)}"
+                f"series {str(names[number[bad]])!r} has a row at {_text(stamps[bad])}, which does "
+                f"not fit the frequency {frequency.name} counted from {_text(origin)}"
             )
         firsts = np.flatnonzero(breaks)
         series = tuple(
@@ -125,7 +133,8 @@ class Panel:
             for name, column in columns.items()
         }
         lists = {
-            k: v.tolist() if getattr(v, "dtype", None) == object else v for k, v in ready.items()
+            name: values.tolist() if getattr(values, "dtype", None) == np.dtype(object) else values
+            for name, values in ready.items()
         }
         series = {
             name: nw.new_series(name, values, backend=self.implementation)
@@ -168,7 +177,7 @@ def _stamps(table: Any) -> Array:
     column = table["ds"]
     if column.null_count():
         raise ForecastingError(f"column 'ds' has {column.null_count()} missing values")
-    if column.dtype == nw.String or column.dtype == nw.Object:
+    if column.dtype in (nw.String, nw.Object):
         return _parsed(column.to_list())
     if column.dtype == nw.Date:
         column = column.cast(nw.Datetime("us"))
@@ -182,8 +191,9 @@ def _stamps(table: Any) -> Array:
 def _parsed(texts: list) -> Array:
     stamps = np.empty(len(texts), "datetime64[s]")
     for row, text in enumerate(texts):
+        match = _TIME.fullmatch(str(text).strip().replace("/", "-"))
         try:
-            stamps[row] = np.datetime64(str(text).strip().replace("/", "-"), "s")
+            stamps[row] = np.datetime64("T".join(filter(None, match.groups() if match else "?")))
         except ValueError as error:
             raise ForecastingError(
                 f"column 'ds' has {str(text)!r} in row {row + 1}, which is no time in the form "
@@ -194,7 +204,9 @@ def _parsed(texts: list) -> Array:
 
 def _values(table: Any) -> Array:
     column = table["y"]
-    if column.dtype == nw.String or column.dtype == nw.Object:
+    if column.dtype.is_temporal():
+        raise ForecastingError(f"column 'y' must hold numbers, got {column.dtype}")
+    if column.dtype in (nw.String, nw.Object):
         for row, text in enumerate(column.to_list()):
             if isinstance(text, str) and not _is_number(text):
                 raise ForecastingError(
@@ -204,9 +216,11 @@ def _values(table: Any) -> Array:
         values = column.cast(nw.Float64).to_numpy().astype("float64")
     except Exception as error:  # each data frame library has its own class for a failed cast
         raise ForecastingError(f"column 'y' must hold numbers, got {column.dtype}") from error
-    if np.isinf(values).any():
+    infinite = np.abs(values) > _LARGEST
+    if infinite.any():
+        row = int(infinite.argmax())
         raise ForecastingError(
-            f"column 'y' has an infinite value in row {int(np.isinf(values).argmax()) + 1}"
+            f"column 'y' has {values[row]:g} in row {row + 1}, which is infinite or too large"
         )
     return values
 

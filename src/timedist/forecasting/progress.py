@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+from types import FrameType
 from typing import Any
 
 import keras
@@ -66,3 +68,33 @@ class FitProgress(keras.callbacks.Callback):
         """Show the loss."""
         loss = (logs or {}).get("loss", float("nan"))
         self.display.update(self.task, description=f"training, epoch {epoch + 1}, loss {loss:.3f}")
+
+
+class StopOnInterrupt(keras.callbacks.Callback):
+    """Turns Ctrl-C into a `KeyboardInterrupt` at the end of the training step.
+
+    Keras catches every exception while it waits for the loss of a step, where training spends its
+    time, so an interrupt would be lost there. A second Ctrl-C interrupts at once.
+    """
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Take over the handler of the signal."""
+        del logs
+        self.asked = False
+        self.usual = signal.signal(signal.SIGINT, self._ask)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Stop if asked to."""
+        del batch, logs
+        if self.asked:
+            raise KeyboardInterrupt
+
+    def restore(self) -> None:
+        """Give the handler back."""
+        if hasattr(self, "usual"):
+            signal.signal(signal.SIGINT, self.usual)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        self.asked = True
+        self.restore()

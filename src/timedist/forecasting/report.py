@@ -75,8 +75,8 @@ def draw(backtest: Backtest, path: Path, number: int = 4, windows: int = 7) -> N
         windows: number of consecutive windows for each.
     """
     truth, samples = backtest.truth, backtest.samples["timedist"]
-    sizes = {s: np.nanmean(truth[backtest.series == s]) for s in np.unique(backtest.series)}
-    ranked = sorted(sizes, key=lambda s: -np.nan_to_num(sizes[s]))
+    sizes = {s: np.nansum(truth[backtest.series == s]) for s in np.unique(backtest.series)}
+    ranked = sorted(sizes, key=lambda s: -sizes[s])
     chosen = [
         ranked[i] for i in np.unique(np.linspace(0, len(ranked) - 1, number).round().astype(int))
     ]

@@ -47,20 +47,22 @@ def whole_directory(path: Path) -> Iterator[Path]:
     if not path.parent.is_dir():
         raise ForecastingError(f"cannot write {path}: the directory {path.parent} does not exist")
     fresh = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    old = fresh.with_name(fresh.name + "-old")
     try:
         yield fresh
         fresh.chmod(0o755)
-        old = fresh.with_name(fresh.name + "-old")
         if path.exists():
             os.replace(path, old)
         os.replace(fresh, path)
-        shutil.rmtree(old, ignore_errors=True)
     finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+        if old.exists() and not path.exists():  # interrupted between the two renames
+            os.replace(old, path)
+        for rest in (fresh, old):
+            shutil.rmtree(rest, ignore_errors=True)
 
 
 def refuse_foreign_directory(path: Path) -> None:
-    """Raise if `path` exists and is not a model directory, so that nothing of the user's is replaced.
+    """Raise if `path` is anything but a model directory, so that nothing of the user's is replaced.
 
     Args:
         path: where a model is to be saved.
@@ -68,8 +70,12 @@ def refuse_foreign_directory(path: Path) -> None:
     Raises:
         ForecastingError: if something else is there.
     """
-    if path.is_dir() and not (path / DESCRIPTION).exists() and any(path.iterdir()):
-        raise ForecastingError(f"{path} exists and is no model directory; choose another place")
+    names = {file.name for file in path.iterdir()} if path.is_dir() else set()
+    if names and (DESCRIPTION not in names or names - {DESCRIPTION, MODEL}):
+        raise ForecastingError(
+            f"{path} exists and is no model directory, or holds other files too; choose another "
+            "place"
+        )
     if path.exists() and not path.is_dir():
         raise ForecastingError(f"{path} is a file; a model is saved as a directory")
     if not path.absolute().parent.is_dir():
@@ -120,7 +126,8 @@ def load(path: Path) -> tuple[dict[str, Any], Path]:
         raise ForecastingError(f"model {path} is damaged: {DESCRIPTION} cannot be read") from error
     if written != FORMAT:
         raise ForecastingError(
-            f"model {path} has format {written}, this version of timedist reads format {FORMAT}; fit it anew"
+            f"model {path} has format {written}, this version of timedist reads format {FORMAT}; "
+            "fit it anew"
         )
     model = path / MODEL
     if not model.is_file() or _checksum(model) != description.get("sha256"):

@@ -28,6 +28,7 @@ class AcceptsDistributions(keras.Layer):
         self.supports_masking = True
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Convert the arrays among the arguments, then call the layer."""
         args, kwargs = keras.tree.map_structure(self._converted, (args, kwargs))
         return super().__call__(*args, **kwargs)
 

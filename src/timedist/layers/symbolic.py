@@ -8,9 +8,9 @@ from typing import Any
 import keras
 
 from timedist.distributions import Distribution
+from timedist.interop import as_distribution
 from timedist.layers.accepting import AcceptsDistributions, serializable
 from timedist.layers.statistics import Sample, Statistic
-from timedist.interop import as_distribution
 from timedist.ops import compat
 
 

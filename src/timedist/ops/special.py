@@ -148,14 +148,13 @@ def logsumexp(x: Tensor) -> Tensor:
     top = ops.stop_gradient(ops.max(x, axis=-1, keepdims=True))
     top = where(ops.abs(top) < math.inf, top, 0.0)
     total = ops.sum(ops.exp(x - top), axis=-1)
-    result = log_or_minus_inf(total) + top[..., 0]
-    return where(total != total, math.nan, result)
+    return log_or_minus_inf(total) + top[..., 0]
 
 
 def log_or_minus_inf(x: Tensor) -> Tensor:
     """log(x), and -inf with gradient zero where x <= 0."""
-    positive = x > 0.0
-    return where(positive, ops.log(where(positive, x, 1.0)), -math.inf)
+    empty = x <= 0.0
+    return where(empty, -math.inf, ops.log(where(empty, 1.0, x)))
 
 
 # --- gamma functions ---------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""`AutoregressiveRNN`: a recurrent network that reads its own past and gives a distribution a step."""
+"""`AutoregressiveRNN`: a recurrent network that reads its past and gives a distribution a step."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ _SHIFT = math.asinh(1.0 / _TIGHTNESS)
 class AutoregressiveRNN(keras.Model):
     r"""A recurrent model of a series given its past, calendar features and what series it is.
 
-    $p(y_{1:T}) = \prod_t p(y_t \mid y_{<t}, x_{\le t})$. The network reads past targets at the given
-    lags, divided by the scale of the series (the mean absolute value of its known past) and, with
-    `transform="asinh"`, compressed; it is trained by teacher forcing with
-    `NegativeLogLikelihood(missing="mask")` and generates by feeding back its own draws, see `Rollout`.
+    $p(y_{1:T}) = \prod_t p(y_t \mid y_{<t}, x_{\le t})$. The network reads past targets at the
+    given lags, divided by the scale of the series (the mean absolute value of its known past) and,
+    with `transform="asinh"`, compressed; it is trained by teacher forcing with
+    `NegativeLogLikelihood(missing="mask")` and generates by feeding back its own draws, see
+    `Rollout`.
 
     Args:
         head: a head of `timedist.layers` for a scalar event. Default `MixtureNormal(3)`. Continuous
@@ -43,7 +44,8 @@ class AutoregressiveRNN(keras.Model):
         embedding_dim: width of the embedding. Default 8.
         transform: `"asinh"` (default) or `"none"`, for continuous heads and for the inputs.
         nonnegative: whether draws below zero are set to zero. Default false.
-        dropout: fraction of the recurrent layers' inputs dropped while training. Default 0.
+        dropout: fraction of the last recurrent layer's output dropped while training; the lagged
+            inputs are never dropped. Default 0.
         **kwargs: of `keras.Model`.
 
     Call arguments:
@@ -59,7 +61,8 @@ class AutoregressiveRNN(keras.Model):
     Raises:
         ValueError: if an argument or the length of an input does not fit.
 
-    Source: Salinas, Flunkert, Gasthaus, Januschowski: DeepAR, International Journal of Forecasting (2020).
+    Source: Salinas, Flunkert, Gasthaus, Januschowski: DeepAR, International Journal of Forecasting
+    (2020).
 
     >>> import numpy as np
     >>> model = AutoregressiveRNN(lags=(1, 2, 7), context_length=5, units=4)
@@ -107,13 +110,13 @@ class AutoregressiveRNN(keras.Model):
         self.recurrent = [
             _CELLS[cell](
                 units,
-                dropout=dropout,
                 return_sequences=True,
                 return_state=True,
                 name=f"recurrent_{i}",
             )
             for i in range(depth)
         ]
+        self.thinned = keras.layers.Dropout(dropout)
         self.projection = keras.layers.Dense(_params_size(self.head), name="projection")
 
     @property
@@ -152,10 +155,11 @@ class AutoregressiveRNN(keras.Model):
         x = self.step_inputs(lagged, inputs["features"], self.static_inputs(inputs, scale))
         for layer in self.recurrent:
             x, *_ = layer(x, training=training)
+        x = self.thinned(x, training=training)
         return self.distribution(self.projection(x), scale[:, None])
 
     def scale_of(self, target: Tensor) -> Tensor:
-        """Mean absolute value of the known past, `(batch,)`; 1 where nothing or only zeros are known."""
+        """Mean absolute value of the known past, `(batch,)`; 1 where all is zero or unknown."""
         known = target[:, : self.max_lag + self.context_length]
         seen = ops.logical_not(ops.isnan(known))
         total = ops.sum(ops.abs(ops.where(seen, known, ops.zeros_like(known))), axis=1)
@@ -164,7 +168,7 @@ class AutoregressiveRNN(keras.Model):
         return ops.where(mean > 0, mean, ops.ones_like(mean))
 
     def lagged(self, target: Tensor, steps: int, scale: Tensor) -> Tensor:
-        """Lagged targets of each step as the network reads them, `(batch, steps, lags)`, NaN missing."""
+        """Lagged targets of each step as the network reads them, `(batch, steps, lags)`."""
         index = [[self.max_lag + t - lag for lag in self.lags] for t in range(steps)]
         return self.compressed(
             ops.take(target, ops.convert_to_tensor(index, "int32"), axis=1), scale[:, None, None]
@@ -177,14 +181,14 @@ class AutoregressiveRNN(keras.Model):
         return ops.arcsinh(y / (scale * _TIGHTNESS)) - _SHIFT
 
     def static_inputs(self, inputs: dict, scale: Tensor) -> Tensor:
-        """What does not change over time, `(batch, width)`: log scale and embedding of the series."""
+        """What does not change over time, `(batch, width)`: log scale and embedding."""
         log_scale = 0.2 * ops.log(scale)[:, None]
         if self.embedding is None:
             return log_scale
         return ops.concatenate([log_scale, self.embedding(inputs["series"])], axis=-1)
 
     def step_inputs(self, lagged: Tensor, features: Tensor, static: Tensor) -> Tensor:
-        """The input of the recurrent network: `(batch, steps, ...)` from parts of the same steps."""
+        """Inputs of the recurrent layers, `(batch, steps, ...)`, from parts of the same steps."""
         seen = ops.logical_not(ops.isnan(lagged))
         lagged = ops.where(seen, lagged, ops.zeros_like(lagged))
         steps = ops.shape(features)[1]
@@ -212,13 +216,24 @@ class AutoregressiveRNN(keras.Model):
         length, steps = inputs["target"].shape[1], inputs["features"].shape[1]
         if None not in (length, steps) and length != self.max_lag + steps:
             raise ValueError(
-                f"AutoregressiveRNN: target has {length} steps, expected {self.max_lag + steps}: the "
-                f"longest lag, {self.max_lag}, plus the {steps} steps of the features"
+                f"AutoregressiveRNN: target has {length} steps, expected {self.max_lag + steps}: "
+                f"the longest lag, {self.max_lag}, plus the {steps} steps of the features"
             )
 
     def get_config(self) -> dict:
         """The constructor's arguments."""
-        names = ["lags", "context_length", "units", "depth", "cell", "num_series", "embedding_dim", "transform", "nonnegative", "dropout"]
+        names = [
+            "lags",
+            "context_length",
+            "units",
+            "depth",
+            "cell",
+            "num_series",
+            "embedding_dim",
+            "transform",
+            "nonnegative",
+            "dropout",
+        ]
         config = {name: getattr(self, name) for name in names}
         return {
             **super().get_config(),
@@ -236,7 +251,8 @@ class AutoregressiveRNN(keras.Model):
 def _params_size(head: Head) -> int:
     if not isinstance(head, Head) or getattr(head, "event_shape", ()) != ():
         raise ValueError(
-            f"AutoregressiveRNN: head must be a head of timedist.layers for scalar events, got {head!r}"
+            "AutoregressiveRNN: head must be a head of timedist.layers for scalar events, got "
+            f"{head!r}"
         )
     components = getattr(head, "num_components", None)
     return head.params_size() if components is None else head.params_size(components)

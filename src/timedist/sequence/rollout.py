@@ -99,10 +99,11 @@ class Rollout(keras.Model):
     def _horizon(self, inputs: dict) -> int:
         model = self.model
         past, steps = inputs["target"].shape[1], inputs["features"].shape[1]
-        if past != model.max_lag + model.context_length:
+        needed = model.max_lag + model.context_length
+        if past != needed:
             raise ValueError(
-                f"Rollout: target has {past} steps, expected {model.max_lag + model.context_length}: the "
-                f"longest lag, {model.max_lag}, plus the context length, {model.context_length}"
+                f"Rollout: target has {past} steps, expected {needed}: the longest lag, "
+                f"{model.max_lag}, plus the context length, {model.context_length}"
             )
         if steps <= model.context_length:
             raise ValueError(

@@ -16,7 +16,7 @@ pytest.importorskip("narwhals")
 
 FIRST = datetime(2023, 1, 1)
 HOURS = 26304
-SCRIPT = Path(__file__).parents[1] / "scripts" / "repair_auckland_pedestrians.py"
+SCRIPT = Path(__file__).parents[2] / "scripts" / "repair_auckland_pedestrians.py"
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,105 @@
+"""Seeds and the samplers that Keras lacks."""
+
+import keras
+import numpy as np
+import pytest
+from helpers import DTYPES, dtype_scope, gradient, to_numpy
+from keras import ops
+from scipy import special, stats
+
+from timedist.ops import random
+
+
+def generator():
+    return keras.random.SeedGenerator(5)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_uniform_is_inside_the_open_interval(dtype):
+    with dtype_scope(dtype):
+        draws = to_numpy(random.uniform((200000,), dtype, 1))
+    assert draws.dtype == dtype
+    assert draws.min() > 0.0
+    assert draws.max() < 1.0
+
+
+def test_uniform_cuts_the_ends(monkeypatch):
+    ends = ops.convert_to_tensor(np.array([0.0, 1.0], "float32"))
+    monkeypatch.setattr(keras.random, "uniform", lambda *args, **kwargs: ends)
+    draws = to_numpy(random.uniform((2,), "float32", 1))
+    assert np.all((draws > 0.0) & (draws < 1.0))
+    assert np.all(np.isfinite(special.logit(draws)))
+
+
+def test_gamma_fits_and_has_the_gradient_of_its_mean():
+    number = 20000
+    a = np.broadcast_to(np.array([0.3, 1.0, 8.0], "float32"), (number, 3)).copy()
+    draws = to_numpy(random.gamma(ops.convert_to_tensor(a), 3))
+    for i in range(3):
+        assert stats.kstest(draws[:, i], stats.gamma(float(a[0, i])).cdf).pvalue > 1e-6
+    slope = gradient(lambda c: random.gamma(c, 3), a)[0]  # E[X] = a
+    assert np.all(np.abs(slope.mean(axis=0) - 1.0) < 4 * slope.std(axis=0) / number**0.5)
+    logs = gradient(lambda c: ops.log(random.gamma(c, 3)), a)[0]  # E[log X] = digamma(a)
+    exact = special.polygamma(1, a[0].astype("float64"))
+    assert np.all(np.abs(logs.mean(axis=0) - exact)[1:] < 4 * (logs.std(axis=0) / number**0.5)[1:])
+
+
+def test_poisson_fits_and_has_no_gradient():
+    rate = np.broadcast_to(np.array([0.4, 30.0], "float32"), (20000, 2)).copy()
+    draws = to_numpy(random.poisson(ops.convert_to_tensor(rate), 3))
+    assert draws.dtype == "float32"
+    error = np.sqrt(rate[0] / 20000)
+    assert np.all(np.abs(draws.mean(axis=0) - rate[0]) < 5 * error)
+    assert np.all(np.abs(draws.var(axis=0) / rate[0] - 1.0) < 0.08)
+    np.testing.assert_array_equal(gradient(lambda r: random.poisson(r, 3), rate)[0], 0.0)
+
+
+def test_categorical_fits():
+    logits = np.array([[0.0, 1.0, -np.inf], [2.0, 0.0, 0.0]], "float32")
+    draws = to_numpy(random.categorical(ops.convert_to_tensor(logits), (20000,), 3))
+    assert draws.shape == (20000, 2)
+    assert draws.dtype == "int32"
+    for i in range(2):
+        shares = np.bincount(draws[:, i], minlength=3) / 20000
+        np.testing.assert_allclose(shares, special.softmax(logits[i]), atol=0.02)
+    assert not np.any(draws[:, 0] == 2)
+
+
+def test_split_gives_different_reproducible_seeds():
+    seeds = random.split(7, 4)
+    assert len(set(seeds)) == 4
+    assert seeds == random.split(7, 4)
+    assert not set(seeds) & set(random.split(8, 4))
+    assert random.split(-1, 2) == random.split(-1, 2)
+    assert random.split(None, 2) == [None, None]
+    same = generator()
+    assert random.split(same, 2) == [same, same]
+
+
+def test_check_seed():
+    assert random.check_seed(np.int64(4)) == 4
+    assert random.check_seed(None) is None
+    same = generator()
+    assert random.check_seed(same) is same
+    for wrong in (True, 1.0, "1", np.zeros(2)):
+        with pytest.raises(TypeError, match="seed must be an int"):
+            random.check_seed(wrong)
+
+
+def test_step_seed_gives_one_key_for_each_draw_of_each_step():
+    key = random.draw_key(3)
+    assert tuple(key.shape) == (2,)
+    drawn = []
+    for step in range(3):
+        seed = random.StepSeed(key, ops.convert_to_tensor(step), draws_per_step=2)
+        drawn += [tuple(to_numpy(seed.next()).tolist()) for _ in range(2)]
+        with pytest.raises(ValueError, match="more than 2 random draws"):
+            seed.next()
+    assert len(set(drawn)) == 6
+    seeds = [random.StepSeed(key, ops.convert_to_tensor(step)) for step in (0, 0, 1)]
+    a, b, c = (to_numpy(keras.random.normal((4,), seed=seed)) for seed in seeds)
+    np.testing.assert_array_equal(a, b)
+    assert np.all(a != c)
+    for sampler in (random.gamma, random.poisson):
+        draws = sampler(ops.ones((4,)), random.StepSeed(key, ops.convert_to_tensor(0)))
+        assert np.all(np.isfinite(to_numpy(draws)))

@@ -1,0 +1,128 @@
+"""The examples run; the seed's programs as they stand but for imports and `Lambda`."""
+
+import runpy
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from helpers import BACKEND, to_numpy
+from keras import ops
+from keras.layers import Dense, Input, Lambda
+from keras.models import Model
+
+import timedist.distributions as tfd
+from timedist.layers import DistributionLambda, TimeDistributed
+
+EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
+SEEDS = [path for path in EXAMPLES if path.stem.startswith("seed_")]
+
+
+def check_distribution(distribution):
+    """What every program of the seed was after."""
+    assert isinstance(distribution, tfd.Distribution)
+    assert (distribution.batch_shape, distribution.event_shape) == ((32, 10), (3,))
+    sample = distribution.sample(seed=1)
+    assert tuple(sample.shape) == (32, 10, 3)
+    log_prob = to_numpy(distribution.log_prob(sample))
+    assert log_prob.shape == (32, 10)
+    assert np.isfinite(log_prob).all()
+
+
+def check_history(history):
+    assert history["loss"][-1] < history["loss"][0]
+
+
+def test_all_examples_are_tested():
+    assert [path.stem for path in SEEDS] == [
+        "seed_custom_layer",
+        "seed_split_parameters",
+        "seed_two_heads",
+    ]
+
+
+@pytest.mark.parametrize("path", SEEDS, ids=lambda p: p.stem)
+def test_seed_program(path, tmp_path, capsys):
+    program = runpy.run_path(str(path), run_name=path.stem)
+    sampler, _ = program["build"]()
+    x = keras.random.normal((32, 10, 5))
+    assert tuple(sampler(x).shape) == (32, 10, 3)
+    assert (to_numpy(sampler(x)) != to_numpy(sampler(x))).any()
+    distribution, history = program["main"](tmp_path / "m.keras", epochs=2)
+    check_distribution(distribution)
+    check_history(history)
+    assert "Output shape: (32, 10, 3)" in capsys.readouterr().out
+
+
+def test_time_distributed_head(tmp_path):
+    path = next(path for path in EXAMPLES if path.stem == "time_distributed_head")
+    program = runpy.run_path(str(path), run_name=path.stem)
+    results = program["main"](tmp_path / "m.keras", epochs=2)
+    assert len(results) == 2
+    for distribution, history in results:
+        check_distribution(distribution)
+        check_history(history)
+
+
+# The seed's three programs, letter for letter but for the imports and `Lambda` on distributions.
+
+time_steps = 10
+input_dim = 5
+output_dim = 3
+batch_size = 32
+
+
+def make_independent_normal(mean, scale):
+    return tfd.Independent(tfd.Normal(loc=mean, scale=scale), reinterpreted_batch_ndims=1)
+
+
+def check_model(model, distribution_model):
+    x = keras.random.normal((batch_size, time_steps, input_dim))
+    assert tuple(model(x).shape) == (batch_size, time_steps, output_dim)
+    check_distribution(distribution_model(x))
+
+
+def test_first_program():
+    input_layer = Input(shape=(time_steps, input_dim))
+    mean_layer = TimeDistributed(Dense(output_dim))(input_layer)
+    scale_layer = TimeDistributed(Dense(output_dim, activation="softplus"))(input_layer)
+    distribution_layer = DistributionLambda(lambda t: make_independent_normal(t[0], t[1]))(
+        [mean_layer, scale_layer]
+    )
+    sample_layer = distribution_layer.sample()
+    check_model(Model(input_layer, sample_layer), Model(input_layer, distribution_layer))
+
+
+def split(params):
+    """`tf.split` on TensorFlow, as in the seed; `keras.ops` elsewhere."""
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        mean, scale = tf.split(params, num_or_size_splits=2, axis=-1)
+        return mean, tf.math.softplus(scale)
+    mean, scale = ops.split(params, 2, axis=-1)
+    return mean, ops.softplus(scale)
+
+
+def test_second_program():
+    input_layer = Input(shape=(time_steps, input_dim))
+    combined_layer = TimeDistributed(Dense(output_dim * 2))(input_layer)
+    mean_scale = Lambda(split)(combined_layer)
+    mean_layer, scale_layer = mean_scale
+    distribution_layer = DistributionLambda(lambda t: make_independent_normal(t[0], t[1]))(
+        [mean_layer, scale_layer]
+    )
+    check_model(
+        Model(input_layer, distribution_layer.sample()), Model(input_layer, distribution_layer)
+    )
+
+
+def test_second_program_in_one_lambda():
+    input_layer = Input(shape=(time_steps, input_dim))
+    combined_layer = TimeDistributed(Dense(output_dim * 2))(input_layer)
+    distribution_layer = DistributionLambda(lambda t: make_independent_normal(*split(t)))(
+        combined_layer
+    )
+    check_model(
+        Model(input_layer, distribution_layer.sample()), Model(input_layer, distribution_layer)
+    )

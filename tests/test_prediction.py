@@ -1,0 +1,161 @@
+"""`timedist.predict`."""
+
+import keras
+import numpy as np
+import pytest
+from helpers import to_numpy
+from models import X, functional, sequential
+
+import timedist
+from timedist.distributions import Independent, MixtureSameFamily
+from timedist.layers import IndependentNormal, MixtureNormal
+from timedist.ops import compat
+
+
+def test_numpy_parameters_of_a_data_set_of_any_size():
+    model = functional()
+    x = np.random.default_rng(1).normal(size=(1003, 3, 5)).astype("float32")
+    distribution = timedist.predict(model, x, batch_size=100, verbose=0)
+    assert isinstance(distribution, Independent)
+    assert distribution.batch_shape == (1003, 3)
+    assert all(type(leaf) is np.ndarray for leaf in distribution.leaves())
+    np.testing.assert_allclose(
+        np.asarray(distribution), model.predict(x, verbose=0), rtol=1e-5, atol=1e-6
+    )
+    np.testing.assert_allclose(
+        to_numpy(distribution.stddev()), to_numpy(model(x).stddev()), rtol=1e-5
+    )
+
+
+def test_the_result_is_a_distribution_like_any_other():
+    distribution = timedist.predict(functional(), X, verbose=0)
+    last = distribution[:, -1]
+    assert last.batch_shape == (48,)
+    assert tuple(distribution.sample(2, seed=1).shape) == (2, 48, 10, 3)
+    low, high = distribution.interval(0.9)
+    assert (to_numpy(low) < to_numpy(high)).all()
+    assert tuple(distribution.log_prob(X[..., :3]).shape) == (48, 10)
+
+
+def test_only_one_batch_is_on_the_device():
+    sizes = []
+
+    class Watch(keras.callbacks.Callback):
+        def on_predict_batch_end(self, batch, logs=None):
+            sizes.append(keras.tree.flatten(logs["outputs"])[0].shape[0])
+
+    timedist.predict(functional(), X, batch_size=20, verbose=0, callbacks=[Watch()])
+    assert sizes == [20, 20, 8]
+
+
+def test_nested_distributions():
+    model = keras.Sequential([keras.Input((None, 5)), keras.layers.Dense(14), MixtureNormal(2, 3)])
+    distribution = timedist.predict(model, X, verbose=0)
+    assert isinstance(distribution, MixtureSameFamily)
+    np.testing.assert_allclose(
+        np.asarray(distribution), model.predict(X, verbose=0), rtol=1e-5, atol=1e-5
+    )
+
+
+def test_structures_whatever_the_order_of_their_keys():
+    inputs = keras.Input((None, 5))
+    z, a = keras.layers.Dense(2)(inputs), keras.layers.Dense(6)(inputs)
+    model = keras.Model(inputs, {"z": z, "d": IndependentNormal(3)(a), "a": [a]})
+    predicted, real = timedist.predict(model, X, verbose=0), model(X)
+    np.testing.assert_allclose(predicted["z"], to_numpy(real["z"]), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(predicted["a"][0], to_numpy(real["a"][0]), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        predicted["d"].base.loc, to_numpy(real["d"].base.loc), rtol=1e-5, atol=1e-6
+    )
+
+
+def test_steps_and_data_sets():
+    class Batches(keras.utils.PyDataset):
+        def __len__(self):
+            return 3
+
+        def __getitem__(self, i):
+            return (X[16 * i : 16 * (i + 1)],)
+
+    model = functional()
+    everything = timedist.predict(model, X, verbose=0)
+    for distribution in (
+        timedist.predict(model, Batches(), verbose=0),
+        timedist.predict(model, (batch for batch in Batches()), steps=3, verbose=0),
+    ):
+        np.testing.assert_allclose(
+            np.asarray(distribution), np.asarray(everything), rtol=1e-5, atol=1e-6
+        )
+
+
+def test_progress_bar(capsys):
+    timedist.predict(functional(), X, batch_size=16, verbose=1)
+    assert "3/3" in capsys.readouterr().out
+
+
+def test_the_weights_of_today_and_of_tomorrow():
+    model = functional()
+    first = np.asarray(timedist.predict(model, X, verbose=0))
+    model.set_weights([2.0 * w for w in model.get_weights()])
+    np.testing.assert_allclose(
+        np.asarray(timedist.predict(model, X, verbose=0)), 2.0 * first, rtol=1e-5, atol=1e-6
+    )
+
+
+def test_while_training():
+    seen = []
+
+    class Forecast(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            seen.append(timedist.predict(self.model, X, verbose=0))
+
+        def on_train_batch_end(self, batch, logs=None):
+            timedist.predict(self.model, X, verbose=0)
+
+    model = functional()
+    model.compile("sgd", timedist.losses.NegativeLogLikelihood(), jit_compile=False)
+    model.fit(X, X[..., :3], epochs=2, verbose=0, callbacks=[Forecast()])
+    assert len(seen) == 2
+    np.testing.assert_allclose(
+        np.asarray(seen[1]), model.predict(X, verbose=0), rtol=1e-5, atol=1e-6
+    )
+
+
+def test_a_model_that_must_run_eagerly():
+    class Eager(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.head = IndependentNormal(2)
+
+        def call(self, x):
+            seen.append(compat.is_concrete(x))
+            return self.head(x[..., :4])
+
+    seen, model = [], Eager()
+    model.compile(run_eagerly=True)
+    assert timedist.predict(model, X, verbose=0).batch_shape == (48, 10)
+    assert seen[-1]
+
+
+def test_the_view_follows_a_new_compile():
+    model = functional()
+    timedist.predict(model, X, verbose=0)
+    model.compile(run_eagerly=True)
+    timedist.predict(model, X, verbose=0)
+    assert timedist.prediction._view(model).run_eagerly
+
+
+def test_predict_leaves_no_trace_in_the_model(tmp_path):
+    model = sequential()
+    timedist.predict(model, X, verbose=0)
+    names = [w.path for w in model.weights]
+    model.save(tmp_path / "m.keras")
+    loaded = keras.models.load_model(tmp_path / "m.keras")
+    assert len(loaded.weights) == len(names) == 2
+    assert keras.models.clone_model(model).count_params() == model.count_params()
+
+
+def test_no_distribution_is_a_type_error():
+    model = keras.Sequential([keras.layers.Dense(2, name="plain")], name="points")
+    with pytest.raises(TypeError, match=r"'points' returns no distribution.*model\.predict"):
+        timedist.predict(model, X, verbose=0)
