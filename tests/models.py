@@ -5,6 +5,9 @@ import numpy as np
 
 from timedist.layers import IndependentNormal
 
+# How to compile when the way does not matter: JAX is slow without jit, TensorFlow's XLA with it.
+QUICK = {"jit_compile": keras.backend.backend() == "jax"}
+
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(48, 10, 5)).astype("float32")
 Y = (X[..., :3] * 2 + RNG.normal(size=(48, 10, 3)) * 0.1).astype("float32")

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from helpers import BACKEND, to_numpy, value_and_gradient
 from keras import ops
+from models import QUICK
 
 from timedist.distributions import Categorical, Independent, MixtureSameFamily, Normal
 from timedist.layers import IndependentNormal, MixtureNormal
@@ -184,7 +185,7 @@ def one_step(model, x, y, weight=None):
         keras.optimizers.SGD(1.0),
         NegativeLogLikelihood(missing="mask"),
         metrics=["mae"],
-        jit_compile=False,
+        **QUICK,
     )
     results = model.test_on_batch(x, y, sample_weight=weight)
     model.train_on_batch(x, y, sample_weight=weight)
@@ -214,18 +215,6 @@ def test_padded_data_is_as_good_as_unpadded(weighted):
     np.testing.assert_allclose(again[0], results[0], rtol=1e-6)
     for mine, other in zip(gradients, its, strict=True):
         np.testing.assert_allclose(other, mine, rtol=1e-6, atol=1e-6)
-
-
-def test_sequences_of_different_lengths_equal_each_by_itself():
-    model = head_model(mask=True)
-    lengths = [4, 3, 1]
-    x = np.where(MASK[..., None], LOC, 0.0).astype("float32")[:3]
-    whole = to_numpy(NegativeLogLikelihood(reduction="sum")(Y[:3], model(x)))
-    alone = sum(
-        to_numpy(NegativeLogLikelihood(reduction="sum")(Y[i : i + 1, :n], model(x[i : i + 1, :n])))
-        for i, n in enumerate(lengths)
-    )
-    np.testing.assert_allclose(whole, alone, rtol=1e-6)
 
 
 @pytest.mark.parametrize("inner", [(), (2,)], ids=str)
@@ -258,7 +247,7 @@ def test_a_mask_of_every_kind_of_head():
 @pytest.mark.parametrize("shape", ["step", "sequence"])
 def test_weights_in_fit(shape):
     model = head_model()
-    model.compile("sgd", NegativeLogLikelihood(), jit_compile=False)
+    model.compile("sgd", NegativeLogLikelihood(), **QUICK)
     weight = WEIGHTS[shape]
     actual = model.test_on_batch(LOC, Y, sample_weight=weight)
     expected = (-to_numpy(model(LOC).log_prob(Y)) * spread(weight)).mean()

@@ -66,7 +66,7 @@ def test_a_failed_drawing_leaves_no_figure(tmp_path):
     from matplotlib import pyplot
 
     before = pyplot.get_fignums()
-    with pytest.raises(ValueError, match=r"shape|dimension|broadcast"):
+    with pytest.raises(ValueError, match=r"unequal size"):
         plotting.fan_charts([{"times": HOURS[:2], "samples": SAMPLES}], tmp_path / "a.png")
     assert pyplot.get_fignums() == before
     assert not (tmp_path / "a.png").exists()

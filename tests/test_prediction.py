@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from helpers import to_numpy
-from models import X, functional, sequential
+from models import QUICK, X, functional, sequential
 
 import timedist
 from timedist.distributions import Independent, MixtureSameFamily
@@ -113,7 +113,7 @@ def test_while_training():
             timedist.predict(self.model, X, verbose=0)
 
     model = functional()
-    model.compile("sgd", timedist.losses.NegativeLogLikelihood(), jit_compile=False)
+    model.compile("sgd", timedist.losses.NegativeLogLikelihood(), **QUICK)
     model.fit(X, X[..., :3], epochs=2, verbose=0, callbacks=[Forecast()])
     assert len(seen) == 2
     np.testing.assert_allclose(

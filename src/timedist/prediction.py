@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -19,6 +20,8 @@ class ParameterView(keras.Model):
         super().__init__()
         self.model = model
         self.structure: Any = None
+        # Not a tracked attribute, as `structure` below: Keras would look for layers in it.
+        self.__dict__["batches"] = []
 
     def call(self, inputs: Any) -> list:
         """All tensors of the outputs, flat; the structure is kept aside."""
@@ -26,9 +29,36 @@ class ParameterView(keras.Model):
         flat = keras.tree.flatten(outputs)
         for x in flat:
             _refuse_native(x, self.model.name)
-        # Not a tracked attribute: Keras would look for layers in it.
         self.__dict__["structure"] = keras.tree.map_structure(_skeleton, outputs)
         return [leaf for x in flat for leaf in (x.leaves() if isinstance(x, Distribution) else [x])]
+
+    def make_predict_function(self, force: bool = False) -> None:
+        """Bring every batch to the host: Keras would keep all of them on the device to the end."""
+        if self.predict_function is None or force:
+            super().make_predict_function(force=force)
+            self.predict_function = self._to_host(self.predict_function)
+
+    def _to_host(self, function: Callable) -> Callable:
+        """`function`, keeping its outputs here as NumPy arrays and returning an empty array."""
+        with_state = compat.backend_name() == "jax"
+
+        def run(*args: Any) -> Any:
+            result = function(*args)
+            outputs = result[0] if with_state else result
+            self.batches.append([compat.to_numpy(x) for x in outputs])
+            nothing = np.zeros((len(outputs[0]), 0), dtype="float32")
+            return (nothing, result[1]) if with_state else nothing
+
+        return run
+
+    def collect(self, x: Any, **options: Any) -> list[np.ndarray]:
+        """Run `predict` and return the tensors of all samples, in the order of `call`."""
+        self.batches.clear()
+        try:
+            self.predict(x, **options)
+            return [np.concatenate(parts) for parts in zip(*self.batches, strict=True)]
+        finally:
+            self.batches.clear()
 
 
 def predict(
@@ -63,8 +93,9 @@ def predict(
     Normal(batch_shape=(5, 10), event_shape=(), dtype=float32)
     """
     view = _view(model)
-    flat = view.predict(x, batch_size=batch_size, verbose=verbose, steps=steps, callbacks=callbacks)
-    rest = iter([np.asarray(leaf) for leaf in flat])
+    rest = iter(
+        view.collect(x, batch_size=batch_size, verbose=verbose, steps=steps, callbacks=callbacks)
+    )
     skeletons = keras.tree.flatten(view.structure)
     if not any(isinstance(skeleton, Distribution) for skeleton in skeletons):
         raise TypeError(

@@ -25,7 +25,12 @@ def test_target_and_known(windows):
     series, at = np.array([0, 1, 2, 1]), np.array([5, 2, 30, 12])
     target = windows.target(series, at, 4, 0)
     assert target.dtype == np.float32
-    expected = [[1, 2, 3, 4], [np.nan, np.nan, 100, 101], [226, 227, 228, 229], [108, 109, 110, 111]]
+    expected = [
+        [1, 2, 3, 4],
+        [np.nan, np.nan, 100, 101],
+        [226, 227, 228, 229],
+        [108, 109, 110, 111],
+    ]
     np.testing.assert_array_equal(target, np.array(expected, "float32"))
     known = windows.known(series, at, 2, 2)
     np.testing.assert_array_equal(known[..., 0], (STARTS[series] + at)[:, None] + [-2, -1, 0, 1])

@@ -70,7 +70,9 @@ def test_infer_looks_inside_series_only():
         Frequency.infer(given[:2], np.array([True, True]))
 
 
-@pytest.mark.parametrize("text", ["1s", "90s", "15m", "1h", "7h", "1d", "1w", "1mo", "5mo", "1q", "1y"])
+@pytest.mark.parametrize(
+    "text", ["1s", "90s", "15m", "1h", "7h", "1d", "1w", "1mo", "5mo", "1q", "1y"]
+)
 @pytest.mark.parametrize(
     "first", ["2023-12-31T00:00:00", "2024-02-29T00:00:00", "2025-01-01T06:30:00", "2025-04-30"]
 )
@@ -92,7 +94,12 @@ def test_the_31st_of_shorter_months_is_their_last_day():
     expected = ["2024-01-31", "2024-02-29", "2024-03-31", "2024-04-30", "2024-05-31"]
     np.testing.assert_array_equal(times, stamps(*(f"{day}T08:00" for day in expected)))
     year = Frequency.parse("1y").stamps(np.arange(5), np.datetime64("2024-02-29T00:00:00"))
-    assert [str(t)[:10] for t in year][1:] == ["2025-02-28", "2026-02-28", "2027-02-28", "2028-02-29"]
+    assert [str(t)[:10] for t in year][1:] == [
+        "2025-02-28",
+        "2026-02-28",
+        "2027-02-28",
+        "2028-02-29",
+    ]
 
 
 @pytest.mark.parametrize(

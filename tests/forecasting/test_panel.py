@@ -61,7 +61,8 @@ def test_series_on_one_grid(frame_of):
     np.testing.assert_array_equal(panel.series[0], table["y"][5:10])
     np.testing.assert_array_equal(panel.series[2], [7.0, 8.0])
     np.testing.assert_array_equal(
-        panel.stamps(np.array([0, 4])), np.array(["2025-01-01T00", "2025-01-01T04"], "datetime64[s]")
+        panel.stamps(np.array([0, 4])),
+        np.array(["2025-01-01T00", "2025-01-01T04"], "datetime64[s]"),
     )
 
 
@@ -127,7 +128,12 @@ def test_nullable_integers():
 
 
 def test_ends_of_months(frame_of):
-    ds = [datetime(2025, 2, 28), datetime(2025, 3, 31), datetime(2025, 4, 30), datetime(2025, 6, 30)]
+    ds = [
+        datetime(2025, 2, 28),
+        datetime(2025, 3, 31),
+        datetime(2025, 4, 30),
+        datetime(2025, 6, 30),
+    ]
     panel = Panel.from_frame(frame_of(one_series([1.0, 2.0, 3.0, 5.0], ds)), "ME")
     np.testing.assert_array_equal(panel.series[0], [1.0, 2.0, 3.0, np.nan, 5.0])
     after = panel.stamps(panel.starts + panel.lengths + np.arange(2))

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from helpers import BACKEND, to_numpy
+from models import QUICK
 
 import timedist
 from timedist.distributions import Distribution, Independent, Normal
@@ -165,7 +166,7 @@ def test_unknown_length():
     output = TimeDistributed(UsersLayer())(inputs)
     assert (output.batch_shape, output.event_shape) == ((None, None), (3,))
     model = keras.Model(inputs, output)
-    model.compile("sgd", NegativeLogLikelihood(), jit_compile=False)
+    model.compile("sgd", NegativeLogLikelihood(), **QUICK)
     model.fit(X, Y, verbose=0)
     for length in (10, 4):
         distribution = model(X[:, :length])

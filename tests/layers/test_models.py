@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from helpers import BACKEND, to_numpy
 from keras import ops
-from models import KINDS, X, Y, functional, sequential, two_outputs
+from models import KINDS, QUICK, X, Y, functional, sequential, two_outputs
 
 import timedist
 from timedist.distributions import Distribution, Independent, Normal
@@ -61,7 +61,7 @@ def test_run_eagerly_on_jax():
 
 
 def test_batch_methods():
-    model = compiled(functional, jit_compile=False)
+    model = compiled(functional, **QUICK)
     loss, _ = model.train_on_batch(X, Y)
     again, _ = model.test_on_batch(X, Y)
     assert again < loss
@@ -71,7 +71,7 @@ def test_batch_methods():
 
 @pytest.mark.parametrize("make", KINDS, ids=lambda f: f.__name__)
 def test_save_and_load_in_safe_mode(make, tmp_path):
-    model = compiled(make, jit_compile=False)
+    model = compiled(make, **QUICK)
     model.fit(X, Y, verbose=0)
     timedist.predict(model, X, verbose=0)
     model.save(tmp_path / "m.keras")
@@ -176,7 +176,7 @@ class Batches(keras.utils.PyDataset):
 
 
 def test_other_data_sources():
-    model = compiled(functional, jit_compile=False)
+    model = compiled(functional, **QUICK)
     assert np.isfinite(model.fit(Batches(), verbose=0).history["loss"][0])
 
     def generate():
@@ -225,7 +225,7 @@ def test_a_model_inside_a_model():
 
 
 def test_early_stopping_restores_and_checkpoints(tmp_path):
-    model = compiled(functional, jit_compile=False)
+    model = compiled(functional, **QUICK)
     callbacks = [
         keras.callbacks.EarlyStopping("loss", patience=1, restore_best_weights=True),
         keras.callbacks.ModelCheckpoint(

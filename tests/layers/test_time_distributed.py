@@ -6,6 +6,7 @@ import pytest
 from conformance import check_layer
 from helpers import to_numpy
 from keras import ops
+from models import QUICK
 
 from timedist.distributions import Distribution, Normal
 from timedist.layers import (
@@ -122,7 +123,7 @@ def test_training_and_gradients_of_kerass_own():
         model = keras.Sequential([keras.Input((4, 5)), wrapper(keras.layers.Dense(2))])
         start = model.get_weights() if start is None else start
         model.set_weights(start)
-        model.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=False)
+        model.compile(keras.optimizers.SGD(0.1), "mse", **QUICK)
         model.train_on_batch(x, y)
         weights.append(model.get_weights())
     for mine, its in zip(*weights, strict=True):
@@ -228,7 +229,7 @@ def test_layers_and_models_of_ones_own(make, length):
     model = keras.Model(inputs, symbolic)
     assert len(model.trainable_weights) == (2 if make is OwnModel else 4)
     assert symbolic.shape == (None, length, 3)
-    model.compile("sgd", NegativeLogLikelihood(), jit_compile=False)
+    model.compile("sgd", NegativeLogLikelihood(), **QUICK)
     start = [w.copy() for w in model.get_weights()]
     model.fit(x, x[..., :3], verbose=0)
     assert all((a != b).any() for a, b in zip(start, model.get_weights(), strict=True))

@@ -7,7 +7,6 @@ follows from others or makes the public method raise `NotImplementedError`.
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, dataclass_transform

@@ -287,9 +287,11 @@ class StudentT(LocationScale):
         body_target = ops.log1p(-2.0 * tail)
         tail_target = ops.log(tail) + _LOG_2
 
-        def residual(log_t: Tensor) -> Tensor:
-            body, tails = self._log_body_and_tails(log_t)
+        def off_target(body: Tensor, tails: Tensor) -> Tensor:
             return ops.where(central, body - body_target, tail_target - tails)
+
+        def residual(log_t: Tensor) -> Tensor:
+            return off_target(*self._log_body_and_tails(log_t))
 
         # The density is at most its peak, and below peak * df^((df+1)/2) t^-(df+1).
         lower = body_target - _LOG_2 - peak
@@ -300,7 +302,7 @@ class StudentT(LocationScale):
         body, tails = self._log_body_and_tails(root)
         log_density = self._std_log_prob(ops.exp(root)) + _LOG_2 + root
         slope = ops.exp(log_density - ops.where(central, body, tails))
-        return ops.exp(solve.with_implicit_gradient(root, residual(root), slope))
+        return ops.exp(solve.with_implicit_gradient(root, off_target(body, tails), slope))
 
     def _std_noise(self, shape: tuple, seed: random.Seed) -> Tensor:
         first, second = random.split(seed, 2)

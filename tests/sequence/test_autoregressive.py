@@ -1,0 +1,292 @@
+"""The recurrent model under teacher forcing: what it sees at each step, and what it gives."""
+
+import keras
+import numpy as np
+import pytest
+from helpers import assert_close, fast, to_numpy
+from keras import ops
+
+import timedist
+from timedist import distributions as td
+from timedist.layers import (
+    IndependentLogistic,
+    IndependentNegativeBinomial,
+    IndependentNormal,
+    IndependentPoisson,
+    MixtureNormal,
+)
+from timedist.losses import NegativeLogLikelihood
+from timedist.sequence import AutoregressiveRNN
+
+LAGS, CONTEXT, STEPS, BATCH = (1, 3, 5), 4, 9, 3
+MAX_LAG = max(LAGS)
+
+
+def small(**kwargs):
+    keras.utils.set_random_seed(1)
+    options = {"lags": LAGS, "context_length": CONTEXT, "units": 4, **kwargs}
+    options.setdefault("head", IndependentNormal())
+    return AutoregressiveRNN(**options)
+
+
+def inputs(model, batch=BATCH, steps=STEPS, seed=0, width=2):
+    rng = np.random.default_rng(seed)
+    given = {
+        "target": rng.gamma(3.0, 2.0, size=(batch, model.max_lag + steps)).astype("float32"),
+        "features": rng.normal(size=(batch, steps, width)).astype("float32"),
+    }
+    if model.num_series:
+        given["series"] = rng.integers(model.num_series, size=batch).astype("int32")
+    return given
+
+
+def built(model, given):
+    model.build({name: value.shape for name, value in given.items()})
+    return model
+
+
+def medians(model, given):
+    """Medians at every step, for heads whose quantiles have a formula."""
+    built(model, given)
+    return to_numpy(fast(lambda x: model(x).quantile(0.5))(tensors(given)))
+
+
+def densities(model, given):
+    """Log densities of the target at every step."""
+    built(model, given)
+    future = given["target"][:, model.max_lag :]
+    return to_numpy(fast(lambda x, y: model(x).log_prob(y))(tensors(given), future))
+
+
+def tensors(given):
+    return {name: ops.convert_to_tensor(value) for name, value in given.items()}
+
+
+def rows(given, number):
+    """The first series of a batch, many times."""
+    return {name: np.repeat(value[:1], number, axis=0) for name, value in given.items()}
+
+
+def train_once(model, given):
+    """One compiled training step; the loss, and whether all weights stayed finite and one moved."""
+    built(model, given).compile("adam", NegativeLogLikelihood(missing="mask"))
+    before = [w.copy() for w in model.get_weights()]
+    loss = model.train_on_batch(given, given["target"][:, model.max_lag :])
+    after = model.get_weights()
+    assert all(np.isfinite(w).all() for w in after)
+    assert any((a != b).any() for a, b in zip(after, before, strict=True))
+    return float(loss)
+
+
+@pytest.mark.parametrize(("cell", "transform"), [("lstm", "asinh"), ("gru", "none")])
+def test_shapes(cell, transform):
+    model = small(cell=cell, transform=transform, depth=2, num_series=6, head=MixtureNormal(2))
+    given = inputs(model)
+    distribution = model(given)
+    assert isinstance(distribution, td.TransformedDistribution)
+    assert distribution.batch_shape == (BATCH, STEPS)
+    assert distribution.event_shape == ()
+    assert densities(model, given).shape == (BATCH, STEPS)
+
+
+def test_default_head_and_arguments():
+    model = AutoregressiveRNN()
+    assert isinstance(model.head, MixtureNormal)
+    assert (model.lags, model.max_lag, model.counts) == ((1, 2, 3), 3, False)
+    assert small(lags=(5, 1)).lags == (1, 5)
+
+
+@pytest.mark.parametrize(("lag", "cell"), [(1, "lstm"), (2, "gru"), (5, "lstm")])
+def test_a_step_sees_the_target_its_lag_ago_and_no_later(lag, cell):
+    model, steps = small(lags=(lag,), cell=cell), np.arange(CONTEXT, 12)
+    given = rows(inputs(model, steps=12), 1 + len(steps))
+    for row, step in enumerate(steps):
+        given["target"][1 + row, lag + step :] += 3.0  # this step and all later ones
+    reference, *changed = medians(model, given)
+    for step, found in zip(steps, changed, strict=True):
+        np.testing.assert_array_equal(found[: step + lag], reference[: step + lag])
+        assert (found[step + lag :] != reference[step + lag :]).all()
+
+
+def test_a_step_sees_its_own_features_and_no_later():
+    model = small()
+    given = rows(inputs(model), 2)
+    given["features"][1, 6] += 1.0
+    reference, changed = medians(model, given)
+    np.testing.assert_array_equal(changed[:6], reference[:6])
+    assert (changed[6:] != reference[6:]).all()
+
+
+def test_series_do_not_see_each_other():
+    model = small(num_series=4)
+    given = inputs(model)
+    alone = {name: value[1:2] for name, value in given.items()}
+    assert_close(medians(model, given)[1:2], medians(model, alone), 1e-5)
+
+
+def test_embedding_tells_series_apart():
+    model = small(num_series=3)
+    given = rows(inputs(model), 3)
+    given["series"] = np.array([0, 1, 1], "int32")
+    found = medians(model, given)
+    assert (found[0] != found[1]).any()
+    assert_close(found[1], found[2], 1e-6)
+
+
+def test_scale_is_the_mean_of_the_known_past():
+    model = small()
+    target = np.full((4, MAX_LAG + STEPS), 7.0, "float32")
+    target[0, ::2], target[0, 1::2] = np.nan, -4.0
+    target[1] = 0.0
+    target[2] = np.nan
+    target[3, MAX_LAG + CONTEXT :] = 1e6  # the future is not known
+    assert_close(model.scale_of(ops.convert_to_tensor(target)), [4.0, 1.0, 1.0, 7.0], 1e-6)
+
+
+@pytest.mark.parametrize("transform", ["asinh", "none"])
+def test_the_network_reads_zero_at_the_scale(transform):
+    model = small(transform=transform)
+    scale = ops.convert_to_tensor([0.01, 1.0, 1e5])
+    assert_close(model.compressed(scale, scale), [0.0, 0.0, 0.0], 1e-6, floor=1.0)
+    tenfold = to_numpy(model.compressed(10.0 * scale, scale))
+    assert_close(tenfold, [tenfold[0]] * 3, 1e-5)
+    assert tenfold[0] > 0.5
+
+
+@pytest.mark.parametrize("transform", ["asinh", "none"])
+def test_scale_equivariance(transform):
+    model = small(transform=transform)
+    given = rows(inputs(model), 2)
+    given["target"][1] *= 10.0
+    built(model, given)
+    # Apart from the logarithm of the scale, the last input, nothing knows the unit of the data.
+    cell = model.recurrent[0].cell
+    kernel = to_numpy(cell.kernel).copy()
+    kernel[-1] = 0.0
+    cell.kernel.assign(kernel)
+    plain, tenfold = medians(model, given)
+    assert_close(tenfold, 10.0 * plain, 1e-4, floor=1e-2)
+
+
+@pytest.mark.parametrize("head", [MixtureNormal(2), IndependentLogistic(), IndependentPoisson()])
+def test_missing_values(head):
+    model = small(head=head, num_series=2)
+    given = inputs(model)
+    target = np.round(given["target"])
+    target[0, 3:9] = np.nan
+    target[1] = np.nan
+    target[2, :-1] = 0.0
+    given["target"] = target
+    built(model, given)
+    found = to_numpy(fast(lambda x: model(x).log_prob(2.0))(tensors(given)))
+    assert np.isfinite(found).all()
+    assert np.isfinite(train_once(model, given))
+
+
+def test_missing_is_not_zero():
+    model = small(transform="none")
+    given = rows(inputs(model), 2)
+    given["target"][:, MAX_LAG + CONTEXT + 1] = np.nan, 0.0
+    missing, zero = medians(model, given)
+    assert np.isfinite(missing).all()
+    np.testing.assert_array_equal(missing[: CONTEXT + 2], zero[: CONTEXT + 2])
+    assert (missing[CONTEXT + 2 :] != zero[CONTEXT + 2 :]).all()
+
+
+@pytest.mark.parametrize("head", [IndependentPoisson(), IndependentNegativeBinomial()])
+def test_heads_of_counts_describe_the_counts(head):
+    model = small(head=head)
+    assert model.counts
+    given = inputs(model)
+    given["target"] = np.round(given["target"])
+    assert isinstance(model(given), head.family)
+    # The same network output stands for a mean in units of the scale.
+    raw = np.random.default_rng(0).normal(size=(2, 5, model.projection.units)).astype("float32")
+    scale = np.array([[2.0], [300.0]], "float32")
+    expected = to_numpy(head(raw).mean()) * scale
+    assert_close(model.distribution(ops.convert_to_tensor(raw), scale).mean(), expected, 1e-4)
+    assert np.isfinite(train_once(model, given))
+
+
+def test_training_learns_a_constant():
+    model = small(transform="none", head=IndependentNormal(), units=2)
+    given = inputs(model, batch=16)
+    given["target"] = np.full_like(given["target"], 5.0)
+    model.compile(keras.optimizers.Adam(0.1), NegativeLogLikelihood(missing="mask"))
+    history = model.fit(
+        given, given["target"][:, model.max_lag :], epochs=12, batch_size=16, verbose=0
+    ).history["loss"]
+    assert history[-1] < history[0] - 1.0
+    assert np.abs(medians(model, given) - 5.0).max() < 2.0
+
+
+def test_keras_file_in_safe_mode(tmp_path):
+    model = small(
+        head=MixtureNormal(2), cell="gru", depth=2, num_series=4, nonnegative=True, dropout=0.1
+    )
+    given = inputs(model)
+    expected = densities(model, given)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert isinstance(loaded, AutoregressiveRNN)
+    assert_close(densities(loaded, given), expected, 1e-5)
+    ours, theirs = ({**each.get_config(), "head": None} for each in (model, loaded))
+    assert ours == theirs
+    assert loaded.head.num_components == 2
+    assert (loaded.nonnegative, loaded.dropout, loaded.cell) == (True, 0.1, "gru")
+
+
+def test_dropout_acts_in_training_only():
+    model = small(dropout=0.5)
+    given = inputs(model)
+    one, other = (to_numpy(model(given, training=False).quantile(0.5)) for _ in range(2))
+    np.testing.assert_array_equal(one, other)
+    one, other = (to_numpy(model(given, training=True).quantile(0.5)) for _ in range(2))
+    assert (one != other).any()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"lags": ()}, "lags must be distinct ints >= 1"),
+        ({"lags": (0, 1)}, "lags must be distinct ints >= 1"),
+        ({"lags": (1, 1)}, "lags must be distinct ints >= 1"),
+        ({"lags": (1.5,)}, "lags must be distinct ints >= 1"),
+        ({"context_length": 0}, "context_length must be an int >= 1, got 0"),
+        ({"units": -1}, "units must be an int >= 1, got -1"),
+        ({"depth": 1.0}, r"depth must be an int >= 1, got 1\.0"),
+        ({"num_series": -1}, "num_series must be an int >= 0, got -1"),
+        ({"cell": "rnn"}, r"cell must be one of \['gru', 'lstm'\], got 'rnn'"),
+        ({"transform": "log"}, r"transform must be one of \['asinh', 'none'\], got 'log'"),
+        (
+            {"head": IndependentNormal(3)},
+            "head must be a head of timedist.layers for scalar events",
+        ),
+        ({"head": keras.layers.Dense(2)}, "head must be a head of timedist.layers for scalar"),
+    ],
+)
+def test_arguments_that_do_not_fit(options, message):
+    with pytest.raises(ValueError, match=f"AutoregressiveRNN: {message}"):
+        AutoregressiveRNN(**options)
+
+
+def test_inputs_that_do_not_fit():
+    model = small(num_series=2)
+    given = inputs(model)
+    with pytest.raises(
+        ValueError, match=r"needs the inputs \['features', 'series', 'target'\], got"
+    ):
+        model({"target": given["target"], "features": given["features"]})
+    short = {**given, "target": given["target"][:, 1:]}
+    message = (
+        r"target has 13 steps, expected 14: the longest lag, 5, plus the 9 steps of the features"
+    )
+    with pytest.raises(ValueError, match=message):
+        model(short)
+
+
+def test_predict_gives_what_the_call_gives():
+    model = small(num_series=3)
+    given = inputs(model)
+    predicted = timedist.predict(model, given, verbose=0)
+    assert_close(predicted.quantile(0.5), medians(model, given), 1e-4)

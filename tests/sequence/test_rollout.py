@@ -1,0 +1,227 @@
+"""Sampled futures: the model's own distributions step by step, drawn in one compiled loop."""
+
+import keras
+import numpy as np
+import pytest
+from helpers import BACKEND, assert_close, to_numpy
+from scipy import stats
+
+from timedist import distributions as td
+from timedist.layers import (
+    IndependentNegativeBinomial,
+    IndependentNormal,
+    IndependentPoisson,
+    MixtureNormal,
+)
+from timedist.sequence import AutoregressiveRNN, Rollout
+
+LAGS, CONTEXT, HORIZON, BATCH = (1, 3, 4, 9), 5, 6, 2
+
+
+def small(**kwargs):
+    keras.utils.set_random_seed(1)
+    options = {"lags": LAGS, "context_length": CONTEXT, "units": 4, **kwargs}
+    options.setdefault("head", IndependentNormal())
+    return AutoregressiveRNN(**options)
+
+
+def past(model, batch=BATCH, horizon=HORIZON, seed=0):
+    rng = np.random.default_rng(seed)
+    length = model.max_lag + model.context_length
+    given = {
+        "target": rng.gamma(3.0, 2.0, size=(batch, length)).astype("float32"),
+        "features": rng.normal(size=(batch, model.context_length + horizon, 2)).astype("float32"),
+    }
+    if model.num_series:
+        given["series"] = np.arange(batch, dtype="int32") % model.num_series
+    return given
+
+
+def paths_of(model, given, num_paths=3, seed=1):
+    return Rollout(model, num_paths, seed=seed).predict(given, verbose=0)
+
+
+def fixed(model, *bias):
+    """The model with these network outputs at every step, whatever its inputs."""
+    given = past(model)
+    if not model.built:
+        model.build({name: value.shape for name, value in given.items()})
+    model.projection.kernel.assign(np.zeros(model.projection.kernel.shape))
+    model.projection.bias.assign(np.array(bias))
+    return model
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"cell": "lstm", "transform": "asinh", "num_series": 2},
+        {"cell": "gru", "transform": "none", "depth": 2},
+        {"cell": "lstm", "transform": "none", "lags": (HORIZON, 9)},
+        {"cell": "gru", "transform": "asinh", "lags": (1,)},
+    ],
+)
+def test_steps_are_those_of_teacher_forcing(options):
+    """With almost no noise a path is the medians given itself, which one full pass must find."""
+    model = small(**options)
+    given = past(model)
+    given["target"][0, 4:8] = np.nan
+    model.build({name: value.shape for name, value in given.items()})
+    kernel = to_numpy(model.projection.kernel).copy()
+    kernel[:, 1] = 0.0
+    model.projection.kernel.assign(kernel)
+    model.projection.bias.assign(np.array([0.1, -30.0]))
+    paths = paths_of(model, given, num_paths=2)
+    assert paths.shape == (BATCH, 2, HORIZON)
+    assert_close(paths[:, 0], paths[:, 1], 1e-3)
+    assert paths.std(axis=-1).min() > 0
+    whole = {**given, "target": np.concatenate([given["target"], paths[:, 0]], axis=1)}
+    expected = to_numpy(model(whole).quantile(0.5))[:, CONTEXT:]
+    assert_close(paths[:, 0], expected, 1e-3, floor=1e-2)
+
+
+HEADS = {
+    "normal": (IndependentNormal(), "none", (0.3, -0.5)),
+    "mixture": (MixtureNormal(2), "asinh", (0.5, -0.5, 0.2, -2.0, -0.4, -1.0)),
+    "poisson": (IndependentPoisson(), "asinh", (0.4,)),
+    "negative-binomial": (IndependentNegativeBinomial(), "asinh", (1.0, 0.2)),
+}
+
+
+def known_cdf(values, scale, grid):
+    """By SciPy, from the numbers the head gives."""
+    if isinstance(values, td.Normal):
+        return stats.norm.cdf(grid / scale - 1.0, *map(to_numpy, (values.loc, values.scale)))
+    if isinstance(values, td.Poisson):
+        return stats.poisson.cdf(grid, to_numpy(values.rate) * scale)
+    if isinstance(values, td.NegativeBinomial):
+        number = to_numpy(values.total_count)
+        mean = number * np.exp(to_numpy(values.logits)) * scale
+        return stats.nbinom.cdf(grid, number, number / (number + mean))
+    x = np.arcsinh(grid / (0.04 * scale)) - np.arcsinh(1 / 0.04)
+    each = stats.norm.cdf(
+        x[:, None], *(to_numpy(getattr(values.components, n))[0] for n in ("loc", "scale"))
+    )
+    return each @ to_numpy(values.mixture.probs)[0]
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_paths_follow_the_distribution(name):
+    head, transform, bias = HEADS[name]
+    model = fixed(small(head=head, transform=transform), *bias)
+    given, number = past(model, horizon=3), 2000
+    paths = paths_of(model, given, number)
+    scale = np.abs(given["target"]).mean(axis=1)
+    values = head(np.array([bias], "float32"))
+    if model.counts:
+        np.testing.assert_array_equal(paths, np.round(paths))
+        assert paths.min() >= 0
+    for row in range(BATCH):
+        grid = np.unique(np.quantile(paths[row], np.linspace(0.02, 0.98, 25)))
+        cdf = known_cdf(values, scale[row], grid)
+        for step in range(3):
+            share = (paths[row, :, step][:, None] <= grid).mean(axis=0)
+            assert np.abs(share - cdf).max() < 2.0 / np.sqrt(number)  # Kolmogorov, about 1 in 1500
+        # Independent of each other, as this network reads nothing.
+        between = np.corrcoef(paths[row].T)[np.triu_indices(3, 1)]
+        assert np.abs(between).max() < 4.5 / np.sqrt(number)
+    assert abs(np.corrcoef(paths[0, :, 0], paths[1, :, 0])[0, 1]) < 4.5 / np.sqrt(number)
+
+
+def test_paths_feed_on_themselves():
+    """A random walk: each step is drawn around the one before, so the spread grows."""
+    model = small(lags=(1,), transform="none", cell="gru", units=1)
+    given = past(model, horizon=4)
+    model.build({name: value.shape for name, value in given.items()})
+    for weight in model.weights:
+        weight.assign(np.zeros(weight.shape))
+    kernel = np.zeros(model.recurrent[0].cell.kernel.shape)
+    kernel[0, 2] = 0.5  # the candidate state reads the last value
+    model.recurrent[0].cell.kernel.assign(kernel)
+    bias = np.zeros(model.recurrent[0].cell.bias.shape)
+    bias[0, 0] = -20.0  # the update gate lets all of it in
+    model.recurrent[0].cell.bias.assign(bias)
+    model.projection.kernel.assign(np.array([[2.0, 0.0]]))
+    model.projection.bias.assign(np.array([0.0, -1.5]))
+    paths = paths_of(model, given, 1000)
+    spread = paths.std(axis=1)
+    assert (np.diff(spread, axis=-1) > 0).all()
+    for row in range(BATCH):
+        assert np.corrcoef(paths[row].T)[0, 1] > 0.5
+
+
+def test_seeds():
+    model = small(head=MixtureNormal(2))
+    given = past(model)
+    first, second = Rollout(model, 4, seed=3), Rollout(model, 4, seed=3)
+    paths = first.predict(given, verbose=0)
+    np.testing.assert_array_equal(paths, second.predict(given, verbose=0))
+    assert (paths != first.predict(given, verbose=0)).all()
+    assert (paths != paths_of(model, given, 4, seed=4)).all()
+    assert len(np.unique(paths)) == paths.size
+
+
+def test_nonnegative():
+    free = fixed(small(transform="none"), -1.0, 0.0)
+    bounded = fixed(small(transform="none", nonnegative=True), -1.0, 0.0)
+    given = past(free)
+    below = paths_of(free, given, 50)
+    assert below.min() < 0
+    np.testing.assert_array_equal(paths_of(bounded, given, 50), np.maximum(below, 0.0))
+
+
+def test_no_path_runs_away():
+    model = fixed(small(transform="asinh"), 20.0, 3.0)
+    given = past(model)
+    paths = paths_of(model, given, 50)
+    scale = np.abs(given["target"]).mean(axis=1)
+    assert np.isfinite(paths).all()
+    assert (np.abs(paths) <= 50.001 * scale[:, None, None]).all()
+
+
+def test_a_past_with_nothing_in_it():
+    model = small(head=MixtureNormal(2))
+    given = past(model)
+    given["target"][:] = np.nan
+    assert np.isfinite(paths_of(model, given)).all()
+
+
+def test_batches_compile_once(monkeypatch):
+    if BACKEND == "torch":
+        pytest.skip("torch does not trace")
+    calls = []
+    original = AutoregressiveRNN.distribution
+
+    def counting(self, *args):
+        calls.append(1)
+        return original(self, *args)
+
+    monkeypatch.setattr(AutoregressiveRNN, "distribution", counting)
+    model = small()
+    given = past(model, batch=12)
+    rollout = Rollout(model, 2, seed=0)
+    rollout.predict({name: value[:4] for name, value in given.items()}, batch_size=4, verbose=0)
+    traced = len(calls)
+    assert traced < HORIZON  # one loop, not one graph a step
+    assert rollout.predict(given, batch_size=4, verbose=0).shape == (12, 2, HORIZON)
+    assert len(calls) == traced
+
+
+def test_a_model_without_weights_is_built():
+    model = small(num_series=2)
+    assert not model.built
+    assert paths_of(model, past(model)).shape == (BATCH, 3, HORIZON)
+    assert model.built
+
+
+def test_what_does_not_fit():
+    model = small()
+    given = past(model)
+    with pytest.raises(ValueError, match=r"Rollout: num_paths must be an int >= 1, got 0"):
+        Rollout(model, 0)
+    rollout = Rollout(model, 2)
+    message = r"target has 13 steps, expected 14: the longest lag, 9, plus the context length, 5"
+    with pytest.raises(ValueError, match=message):
+        rollout({**given, "target": given["target"][:, 1:]})
+    message = r"features have 5 steps, expected more than the context length, 5"
+    with pytest.raises(ValueError, match=message):
+        rollout({**given, "features": given["features"][:, :CONTEXT]})
