@@ -65,6 +65,9 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3, help="fresh processes for each measure")
+    parser.add_argument(
+        "--wrappers", nargs="+", default=["timedist", "keras"], choices=["timedist", "keras"]
+    )
     parser.add_argument("--measure", nargs=2, metavar=("WRAPPER", "LENGTH"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
@@ -78,7 +81,7 @@ def main() -> None:
         + "".join(f"{n:>6} steps" for n in LENGTHS)
         + "   ratio"
     )
-    for wrapper in ("timedist", "keras"):
+    for wrapper in options.wrappers:
         times = [measure(wrapper, length, options.repeats) for length in LENGTHS]
         cells = "".join(f"{seconds:>12.2f}" for seconds in times)
         print(f"{wrapper:<28}{cells}{times[1] / times[0]:>8.2f}", flush=True)

@@ -25,12 +25,13 @@ class NegativeLogLikelihood(keras.losses.Loss):
     $\ell = -\log p(y)$ at every batch element (every step of every sequence), then reduced.
 
     Args:
-        missing: what a NaN target means. `"error"` (default): a `ValueError` where the numbers can be
-            looked at (eager), a NaN loss under compilation. `"mask"`: it counts for nothing, neither
+        missing: what a NaN target means. `"error"` (default): a `ValueError` where the numbers can
+            be looked at (eager), a NaN loss under compilation. `"mask"`: it counts for nothing,
+            neither
             in the sum nor in the mean, and its gradient is exactly zero; of an `Independent` event
             only the missing components are left out.
-        reduction: as for any Keras loss: `"sum_over_batch_size"` (default; the mean over what is not
-            masked), `"sum"`, `"mean"`, `"mean_with_sample_weight"`, `"none"` or `None`.
+        reduction: as for any Keras loss: `"sum_over_batch_size"` (default; the mean over what is
+            not masked), `"sum"`, `"mean"`, `"mean_with_sample_weight"`, `"none"` or `None`.
         name: name of the loss.
         dtype: dtype of the reduction.
 
@@ -38,8 +39,8 @@ class NegativeLogLikelihood(keras.losses.Loss):
         y_true: tensor of shape `batch_shape + event_shape` (an event of shape `(1,)` may be left
             out, or be there when the event is a scalar).
         y_pred: the distribution, ours or a native one. Steps masked by Keras count for nothing.
-        sample_weight: tensor of shape `batch_shape` or a prefix of it: one for each step, or one for
-            each sequence.
+        sample_weight: tensor of shape `batch_shape` or a prefix of it: one for each step, or one
+            for each sequence.
 
     Returns:
         A scalar, or a tensor of shape `batch_shape` without reduction.
@@ -122,7 +123,9 @@ def _aligned(y_true: Any, distribution: Distribution, name: str) -> Tensor:
         value = ops.expand_dims(value, axis=-1)
     given = tuple(value.shape)
     same = len(given) == len(expected) and all(
-        a == b for a, b in zip(given, expected, strict=True) if isinstance(a, int) and isinstance(b, int)
+        a == b
+        for a, b in zip(given, expected, strict=True)
+        if isinstance(a, int) and isinstance(b, int)
     )
     if not same:
         raise ValueError(
@@ -138,7 +141,9 @@ def _mask_like(mask: Any, distribution: Distribution) -> Tensor:
     mask, rank = ops.cast(mask, "bool"), len(distribution.batch_shape)
     inside = tuple(range(rank, len(mask.shape)))
     mask = ops.any(mask, axis=inside) if inside else mask
-    return ops.reshape(mask, (*ops.shape(mask), *(1,) * (len(distribution.shape) - len(mask.shape))))
+    return ops.reshape(
+        mask, (*ops.shape(mask), *(1,) * (len(distribution.shape) - len(mask.shape)))
+    )
 
 
 def _like_batch(sample_weight: Any, losses: Tensor, name: str) -> Tensor:
@@ -152,7 +157,8 @@ def _like_batch(sample_weight: Any, losses: Tensor, name: str) -> Tensor:
         a != b for a, b in prefix if isinstance(a, int) and isinstance(b, int) and 1 not in (a, b)
     ):
         raise ValueError(
-            f"The loss {name!r} got sample weights of shape {given}, expected {expected} (one for each "
+            f"The loss {name!r} got sample weights of shape {given}, expected {expected} (one for "
+            "each "
             "step) or a prefix of it (one for each sequence)"
         )
     behind = (1,) * (len(expected) - len(weight.shape))

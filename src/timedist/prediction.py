@@ -34,9 +34,9 @@ class ParameterView(keras.Model):
 
     def make_predict_function(self, force: bool = False) -> None:
         """Bring every batch to the host: Keras would keep all of them on the device to the end."""
-        if self.predict_function is None or force:
+        if getattr(self, "predict_function", None) is None or force:
             super().make_predict_function(force=force)
-            self.predict_function = self._to_host(self.predict_function)
+            self.predict_function: Callable = self._to_host(self.predict_function)
 
     def _to_host(self, function: Callable) -> Callable:
         """`function`, keeping its outputs here as NumPy arrays and returning an empty array."""
@@ -73,19 +73,20 @@ def predict(
 
     Args:
         model: a Keras model with one or more distributions among its outputs.
-        x: inputs, whatever `keras.Model.predict` takes: arrays `(samples, ...)`, a `tf.data.Dataset`,
-            a `torch.utils.data.DataLoader`, a `keras.utils.PyDataset`.
+        x: inputs, whatever `keras.Model.predict` takes: arrays `(samples, ...)`, a
+            `tf.data.Dataset`, a `torch.utils.data.DataLoader`, a `keras.utils.PyDataset`.
         batch_size: samples in a batch; default 32, as in Keras.
         verbose: progress bar, as in Keras.
         steps: number of batches, as in Keras.
         callbacks: callbacks, as in Keras.
 
     Returns:
-        What the model returns, for all samples: distributions with NumPy parameters (only a batch at
-        a time is on the device) and arrays where the model returns tensors.
+        What the model returns, for all samples: distributions with NumPy parameters (only a batch
+        at a time is on the device) and arrays where the model returns tensors.
 
     Raises:
-        TypeError: if no output is a distribution, or one is a native distribution of another library.
+        TypeError: if no output is a distribution, or one is a native distribution of another
+            library.
 
     >>> import keras, timedist
     >>> model = keras.Sequential([keras.layers.Dense(2), timedist.layers.IndependentNormal()])
@@ -99,7 +100,8 @@ def predict(
     skeletons = keras.tree.flatten(view.structure)
     if not any(isinstance(skeleton, Distribution) for skeleton in skeletons):
         raise TypeError(
-            f"timedist.predict: the model {model.name!r} returns no distribution; use model.predict, or "
+            f"timedist.predict: the model {model.name!r} returns no distribution; use model.predict, "
+            "or "
             "end the model with a distribution layer such as timedist.layers.IndependentNormal"
         )
     return keras.tree.pack_sequence_as(view.structure, [_filled(s, rest) for s in skeletons])
@@ -115,7 +117,7 @@ class _Holder:
 
 
 def _view(model: keras.Model) -> ParameterView:
-    """The view of a model, made once for the way it is compiled, so that prediction compiles once."""
+    """The view of a model, made once for the way it is compiled, so prediction compiles once."""
     way = (model.run_eagerly, model.jit_compile)
     holder = model.__dict__.get("_timedist_view")
     if holder is None or holder.way != way:

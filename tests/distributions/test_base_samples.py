@@ -17,8 +17,8 @@ ONE_IN_A_MILLION = 1e-6
 def test_sample_shapes_dtypes_and_seeds(case):
     d = case.make()
     shape = (*d.batch_shape, *d.event_shape)
-    for sample_shape, lead in (((), ()), (3, (3,)), ((2, 3), (2, 3)), ([2], (2,)), (0, (0,))):
-        assert tuple(d.sample(sample_shape, seed=1).shape) == (*lead, *shape)
+    one, block = fast(lambda: (d.sample(seed=1), d.sample((2, 3), seed=1)))()
+    assert (tuple(one.shape), tuple(block.shape)) == (shape, (2, 3, *shape))
     draws = d.sample(50, seed=7)
     dtype = keras.backend.standardize_dtype(draws.dtype)
     assert dtype == ("int32" if case.name.startswith("Categorical") else "float32")
@@ -34,6 +34,12 @@ def test_sample_shapes_dtypes_and_seeds(case):
         assert np.any(to_numpy(d.sample(50)) != to_numpy(d.sample(50)))
         assert np.any(first != first[0])
     assert np.all(np.isfinite(to_numpy(d.log_prob(draws))))
+
+
+@pytest.mark.parametrize("sample_shape", [0, 3, [2], (2, 3), np.int64(3), ()])
+def test_sample_shapes_may_be_ints_or_sequences(sample_shape):
+    lead = tuple(np.atleast_1d(np.array(sample_shape, int)))
+    assert tuple(CASES[0].make().sample(sample_shape, seed=1).shape) == (*lead, 4)
 
 
 @pytest.mark.parametrize("seed", [1.5, "a", (1, 2), True])

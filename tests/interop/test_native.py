@@ -142,9 +142,11 @@ def test_files(tmp_path):
 def test_in_a_lambda_layer():
     inputs = keras.Input((10, 3))
     output = DistributionLambda(lambda t: native_normal(t, keras.ops.exp(t)))(inputs)
-    model = keras.Model(inputs, [output.sample(seed=1), output.mean(), output])
-    drawn, mean, distribution = model(LOC)
-    assert drawn.shape == (8, 10, 3)
+    symbols = [output.sample(seed=1), output.mean(), output.log_prob(0.5), output.entropy(), output]
+    assert [symbol.shape for symbol in symbols[1:4]] == [(None, 10, 3), (None, 10), (None, 10)]
+    drawn, mean, log_prob, entropy, distribution = keras.Model(inputs, symbols)(LOC)
+    assert tuple(drawn.shape) == (8, 10, 3)
+    assert tuple(log_prob.shape) == tuple(entropy.shape) == (8, 10)
     np.testing.assert_allclose(to_numpy(mean), LOC)
     assert isinstance(distribution, NativeDistribution)
 

@@ -44,7 +44,7 @@ def test_shapes_and_params_size(head, event_shape):
     shape = (event_shape,) if isinstance(event_shape, int) else event_shape
     size = head.params_size(event_shape)
     assert size == SIZES.get(head.__name__, 2) * int(np.prod(shape))
-    for batch_shape in ((), (4,), (2, 7), (2, 3, 5)):
+    for batch_shape in ((), (2, 7)):
         distribution = head(event_shape)(np.zeros((*batch_shape, size), "float32"))
         assert distribution.batch_shape == batch_shape
         assert distribution.event_shape == shape

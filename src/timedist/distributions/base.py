@@ -30,8 +30,8 @@ _FIX = (
 class DistributionTypeError(TypeError, ValueError):
     """A distribution where a tensor is needed.
 
-    It is a `ValueError` as well because Keras hides all other errors behind a `RuntimeError` when it
-    builds a model on its first batch.
+    It is a `ValueError` as well because Keras hides all other errors behind a `RuntimeError` when
+    it builds a model on its first batch.
     """
 
 
@@ -142,15 +142,20 @@ class Distribution(Value):
         return self._mean_for_conversion()
 
     def numpy(self) -> np.ndarray:
-        """The mean as an array, like `numpy.asarray`; Keras's `predict_on_batch` asks by this name."""
+        """The mean as an array; Keras's `predict_on_batch` asks by this name."""
         return np.asarray(self)
 
     def _mean_for_conversion(self) -> Tensor:
         caller = compat.keras_caller()
         if caller is not None:
             kind, owner = caller
-            remedy = _FIX if kind == "layer" else (
-                "Use `timedist.losses.NegativeLogLikelihood`, or let the model output `.mean()`."
+            remedy = (
+                _FIX
+                if kind == "layer"
+                else (
+                    "Use `timedist.losses.NegativeLogLikelihood`, or let the model output "
+                    "`.mean()`."
+                )
             )
             raise DistributionTypeError(
                 f"The {kind} {owner.name!r} ({type(owner).__name__}) takes a tensor but got a "
@@ -238,7 +243,8 @@ class Distribution(Value):
             p: probability in [0, 1], a tensor that broadcasts against `batch_shape`.
 
         Returns:
-            Tensor of the broadcast shape (for `Independent`: of every component, with the event axes).
+            Tensor of the broadcast shape (for `Independent`: of every component, with the event
+            axes).
 
         Raises:
             ValueError: if a number in `p` is outside [0, 1].
@@ -246,7 +252,9 @@ class Distribution(Value):
         on_device = self._on_device()
         hook = on_device._hook("quantile")
         p = compat.to_tensor(p, on_device.dtype)
-        if compat.is_concrete(p) and not np.all((q := compat.to_numpy(p)) >= 0.0) & np.all(q <= 1.0):
+        if compat.is_concrete(p) and not np.all((q := compat.to_numpy(p)) >= 0.0) & np.all(
+            q <= 1.0
+        ):
             raise ValueError(f"{self._family}.quantile: p must be in [0, 1], got {q!r}")
         _check_broadcast(self._family, "quantile", tuple(p.shape), self.batch_shape)
         return hook(p)
@@ -321,11 +329,10 @@ class Distribution(Value):
         return special.where(whole, log_prob, 0.0)
 
     def _harmless_value(self, like: Tensor) -> Tensor:
-        """A value with a finite log density and finite gradients, to stand where none is observed."""
-        for name in ("_mode", "_mean"):
-            hook = getattr(self, name, None)
-            if hook is not None:
-                value = ops.stop_gradient(ops.cast(hook(), like.dtype))
+        """A value with finite log density and gradients, to stand where none is observed."""
+        for name in ("mode", "mean"):
+            with contextlib.suppress(NotImplementedError):
+                value = ops.stop_gradient(ops.cast(self._hook(name)(), like.dtype))
                 return special.where(ops.isfinite(value), value, 1.0)
         return ops.ones_like(like)
 
@@ -367,7 +374,9 @@ def _as_shape(sample_shape: int | Sequence[int]) -> tuple[int, ...]:
     except TypeError:
         shape = (-1,)
     if any(size < 0 for size in shape):
-        raise ValueError(f"sample_shape must be an int >= 0 or a tuple of them, got {sample_shape!r}")
+        raise ValueError(
+            f"sample_shape must be an int >= 0 or a tuple of them, got {sample_shape!r}"
+        )
     return shape
 
 
@@ -375,7 +384,9 @@ def _static_shape(tensor: Tensor) -> Shape:
     return tuple(d if isinstance(d, int) else None for d in tensor.shape)
 
 
-def _check_broadcast(family: str, method: str, given: Sequence[Any], expected: Sequence[Any]) -> None:
+def _check_broadcast(
+    family: str, method: str, given: Sequence[Any], expected: Sequence[Any]
+) -> None:
     for a, b in zip(reversed(tuple(given)), reversed(tuple(expected)), strict=False):
         if isinstance(a, int) and isinstance(b, int) and a != b and 1 not in (a, b):
             raise ValueError(

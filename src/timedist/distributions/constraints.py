@@ -1,7 +1,7 @@
 """What values a parameter may have, and the map from any real number to such a value.
 
-Every raw-to-valid map of the library lives here, with its inverse, its value at raw 0 and one floor:
-a head never produces a parameter on the edge of its range, where densities divide by zero.
+Every raw-to-valid map of the library lives here, with its inverse, its value at raw 0 and one
+floor: a head never produces a parameter on the edge of its range, where densities divide by zero.
 """
 
 from __future__ import annotations

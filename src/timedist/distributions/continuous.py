@@ -19,9 +19,10 @@ _LOG_2 = math.log(2.0)
 
 
 class LocationScale(Distribution):
-    """Parent of the symmetric families X = loc + scale Z, from the functions of the standard form Z.
+    """Parent of the symmetric families X = loc + scale Z, from the functions of Z.
 
-    A family gives the functions of Z, whose names begin with `_std_`; upper tails follow by symmetry.
+    A family gives the functions of Z, whose names begin with `_std_`; upper tails follow by
+    symmetry.
     """
 
     loc: Tensor = parameter(constraints.real, 0.0)
@@ -252,13 +253,18 @@ class StudentT(LocationScale):
         return ratio + errors - 0.5 * math.log(2.0 * math.pi)
 
     def _std_log_prob(self, z: Tensor) -> Tensor:
-        return self._log_norm() - 0.5 * (self.df + 1.0) * special.log1p_square(z / ops.sqrt(self.df))
+        return self._log_norm() - 0.5 * (self.df + 1.0) * special.log1p_square(
+            z / ops.sqrt(self.df)
+        )
 
     def _log_body_and_tails(self, log_t: Tensor) -> tuple[Tensor, Tensor]:
         """log P(|Z| <= t) and log P(|Z| > t) from log t."""
         log_ratio = 2.0 * log_t - ops.log(self.df)
         tails, body = log_betainc(
-            0.5 * self.df, ops.full_like(self.df, 0.5), ops.sigmoid(-log_ratio), ops.sigmoid(log_ratio)
+            0.5 * self.df,
+            ops.full_like(self.df, 0.5),
+            ops.sigmoid(-log_ratio),
+            ops.sigmoid(log_ratio),
         )
         return body, tails
 
@@ -317,7 +323,9 @@ class StudentT(LocationScale):
     def _std_variance(self) -> Tensor:
         df = self.df
         finite = df / special.where(df > 2.0, df - 2.0, 1.0)
-        return ops.where(df > 2.0, finite, special.where(df > 1.0, ops.full_like(df, math.inf), math.nan))
+        return ops.where(
+            df > 2.0, finite, special.where(df > 1.0, ops.full_like(df, math.inf), math.nan)
+        )
 
     def _std_entropy(self) -> Tensor:
         half = 0.5 * self.df

@@ -7,7 +7,7 @@ categories are int32.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 from keras import ops
 
@@ -37,7 +37,7 @@ def _step(k: Tensor, function: Any, below: float, above: float) -> Tensor:
 
 
 class _Counts(Distribution):
-    """Parent of families on 0, 1, … that know both log tails: `_log_tails(k)` at integers k >= 0."""
+    """Parent of families on 0, 1, … that know both log tails at integers: `_log_tails(k)`."""
 
     discrete = True
 
@@ -90,7 +90,7 @@ class Bernoulli(Distribution):
         return _on_counts(x, mass)
 
     def _log_mass(self, yes: Tensor) -> Tensor:
-        """log P(1) where `yes`, else log P(0); from the parameter that was given, which may be 0 or 1."""
+        """log P(1) where `yes`, else log P(0); from the parameter given, which may be 0 or 1."""
         if self._values["probs"] is None:
             return special.log_sigmoid(ops.where(yes, self.logits, -self.logits))
         probs = self.probs
@@ -101,7 +101,9 @@ class Bernoulli(Distribution):
         )
 
     def _cdf(self, x: Tensor) -> Tensor:
-        return _step(x, lambda k: special.where(k >= 1.0, 1.0, ops.sigmoid(-self.logits) + 0.0 * k), 0.0, 1.0)
+        return _step(
+            x, lambda k: special.where(k >= 1.0, 1.0, ops.sigmoid(-self.logits) + 0.0 * k), 0.0, 1.0
+        )
 
     def _quantile(self, p: Tensor) -> Tensor:
         return ops.cast(p > ops.sigmoid(-self.logits), self.dtype)
@@ -149,12 +151,14 @@ class Categorical(Distribution):
     Categorical(batch_shape=(2,), event_shape=(), dtype=float32)
     """
 
-    logits: Tensor = parameter(constraints.real, event_rank=1, instead_of="probs", convert=special.log_or_minus_inf)
+    logits: Tensor = parameter(
+        constraints.real, event_rank=1, instead_of="probs", convert=special.log_or_minus_inf
+    )
     probs: Tensor = parameter(
         constraints.simplex, event_rank=1, instead_of="logits", convert=ops.softmax
     )
     discrete = True
-    absent = {
+    absent: ClassVar[dict[str, str]] = {
         "mean": "category numbers have no mean; use `.probs`, `.mode()` or `.sample()`",
         "variance": "category numbers have no variance; use `.probs` or `.entropy()`",
     }
@@ -176,7 +180,9 @@ class Categorical(Distribution):
 
     def _log_prob(self, x: Tensor) -> Tensor:
         def mass(k: Tensor) -> Tensor:
-            return special.where(k >= self.num_categories, -math.inf, self._at_category(k, self._log_probs()))
+            return special.where(
+                k >= self.num_categories, -math.inf, self._at_category(k, self._log_probs())
+            )
 
         return _on_counts(x, mass)
 
@@ -245,7 +251,7 @@ class Poisson(_Counts):
         return special.floor(self.rate)
 
     def with_mean_times(self, factor: Tensor) -> Poisson:
-        """The distribution with its mean multiplied by `factor`, a positive tensor of the batch shape."""
+        """The distribution with its mean times `factor`, a positive tensor of the batch shape."""
         return Poisson.trusted(log_rate=self.log_rate + ops.log(factor))
 
 
@@ -304,6 +310,6 @@ class NegativeBinomial(_Counts):
         return special.floor(special.maximum(self.total_count - 1.0, 0.0) * ops.exp(self.logits))
 
     def with_mean_times(self, factor: Tensor) -> NegativeBinomial:
-        """The distribution with its mean multiplied by `factor`, a positive tensor of the batch shape."""
+        """The distribution with its mean times `factor`, a positive tensor of the batch shape."""
         logits = self.logits + ops.log(factor)
         return NegativeBinomial.trusted(total_count=self.total_count, logits=logits)

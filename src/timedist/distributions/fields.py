@@ -26,7 +26,8 @@ class Field:
 
     def __set__(self, instance: Any, value: Any) -> None:
         raise AttributeError(
-            f"{type(instance).__name__} is immutable: build a new one instead of setting {self.name!r}"
+            f"{type(instance).__name__} is immutable: build a new one instead of setting "
+            f"{self.name!r}"
         )
 
 

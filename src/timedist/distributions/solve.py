@@ -46,7 +46,9 @@ def increasing_root(function: Callable[[Tensor], Tensor], lower: Tensor, upper: 
         width = ops.abs(b - a)
         limit = (eps * ops.abs(best) + tiny) / special.maximum(width, tiny)
         done = (limit > 0.5) | (smallest == 0.0)
-        t = ops.where(done, 0.5, ops.clip(_inverse_quadratic(a, b, c, fa, fb, fc), limit, 1.0 - limit))
+        t = ops.where(
+            done, 0.5, ops.clip(_inverse_quadratic(a, b, c, fa, fb, fc), limit, 1.0 - limit)
+        )
         # A finished element stays where it is: its bracket collapses onto the best point.
         b = ops.where(done, best, b)
         a = ops.where(done, best, a)
@@ -63,7 +65,7 @@ def increasing_root(function: Callable[[Tensor], Tensor], lower: Tensor, upper: 
 
 
 def _inverse_quadratic(a, b, c, fa, fb, fc) -> Tensor:
-    """The next point as a fraction of the way from a to b; one half where the fit is not to be had."""
+    """The next point as a fraction of the way from a to b; one half where there is no fit."""
     safe = special.where((fa != fb) & (fb != fc) & (fa != fc) & (a != b) & (b != c), 1.0, fa * 0.0)
     ok = safe > 0.5
 

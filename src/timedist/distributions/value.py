@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 
 import keras
 import numpy as np
-from keras import ops
 
 from timedist.distributions import fields
 from timedist.ops import compat
@@ -110,7 +109,10 @@ class Value:
                     f"{self._family}: parameter {row.name!r} must have at least {row.event_rank} "
                     f"axes, got shape {tuple(tensor.shape)}"
                 )
-        shapes = [tuple(t.shape)[: len(t.shape) - r.event_rank] for r, t in zip(rows, tensors)]
+        shapes = [
+            tuple(t.shape)[: len(t.shape) - r.event_rank]
+            for r, t in zip(rows, tensors, strict=True)
+        ]
         if len(set(shapes)) <= 1:
             return tensors
         try:
@@ -118,7 +120,9 @@ class Value:
                 raise NotImplementedError
             return list(compat.broadcast_arrays(*tensors))
         except Exception as error:
-            named = ", ".join(f"{r.name} {tuple(t.shape)}" for r, t in zip(rows, tensors))
+            named = ", ".join(
+                f"{r.name} {tuple(t.shape)}" for r, t in zip(rows, tensors, strict=True)
+            )
             raise ValueError(
                 f"{self._family}: parameters do not broadcast against each other: {named}"
             ) from error
@@ -152,8 +156,7 @@ class Value:
         return [
             value
             for row in self.table
-            if not isinstance(row, fields.Static)
-            and (value := self._values[row.name]) is not None
+            if not isinstance(row, fields.Static) and (value := self._values[row.name]) is not None
         ]
 
     def _structure(self) -> tuple:
@@ -219,7 +222,10 @@ class Value:
 
         skeleton = self.map_leaves(lambda _: 0)
         return LeavesTraceType.of(
-            _Skeleton(skeleton), self.leaves(), lambda s, new: s.distribution.with_leaves(new), context
+            _Skeleton(skeleton),
+            self.leaves(),
+            lambda s, new: s.distribution.with_leaves(new),
+            context,
         )
 
 
@@ -247,9 +253,7 @@ def _skeleton_key(distribution: Value) -> tuple:
 def _signature(table: tuple[fields.Field, ...]) -> inspect.Signature:
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     ordered = sorted(table, key=lambda f: f.default is not fields.REQUIRED)
-    parameters = [
-        inspect.Parameter(f.name, kind, default=_default(f)) for f in ordered
-    ]
+    parameters = [inspect.Parameter(f.name, kind, default=_default(f)) for f in ordered]
     return inspect.Signature(parameters)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from keras import ops
 
@@ -30,7 +30,8 @@ class Independent(Distribution):
 
     Args:
         base: the distribution of the components.
-        reinterpreted_batch_ndims: how many trailing batch axes of `base` become event axes. Default 1.
+        reinterpreted_batch_ndims: how many trailing batch axes of `base` become event axes. Default
+            1.
 
     Raises:
         ValueError: if `base` has fewer batch axes.
@@ -90,7 +91,9 @@ class Independent(Distribution):
         return -ops.expm1(self._log_cdf(x))
 
     def _quantile(self, p: Tensor) -> Tensor:
-        return self.base.quantile(ops.reshape(p, (*ops.shape(p), *(1,) * self.reinterpreted_batch_ndims)))
+        return self.base.quantile(
+            ops.reshape(p, (*ops.shape(p), *(1,) * self.reinterpreted_batch_ndims))
+        )
 
     def _sample(self, sample_shape: tuple, seed: random.Seed) -> Tensor:
         return self.base._hook("sample")(sample_shape, seed)
@@ -136,18 +139,20 @@ class MixtureSameFamily(Distribution):
 
     mixture: Any = component()
     components: Any = component()
-    absent = {
+    absent: ClassVar[dict[str, str]] = {
         "mode": "a mixture has no closed form for it",
         "entropy": "a mixture has no closed form for it",
     }
 
     def _check(self) -> None:
         if not isinstance(self.mixture, Categorical):
-            raise ValueError(f"MixtureSameFamily: mixture must be a Categorical, got {self.mixture!r}")
+            raise ValueError(
+                f"MixtureSameFamily: mixture must be a Categorical, got {self.mixture!r}"
+            )
         expected = (*self.mixture.batch_shape, self.mixture.num_categories)
         if not _known_equal(self.components.batch_shape, expected):
             raise ValueError(
-                f"MixtureSameFamily: components must have batch shape {expected} (that of the mixture "
+                f"MixtureSameFamily: components must have batch shape {expected} (the mixture's "
                 f"plus the number of its categories), got {self.components!r}"
             )
 
@@ -189,7 +194,9 @@ class MixtureSameFamily(Distribution):
         return ops.sum(self.mixture.probs * self.components.cdf(self._expand(x)), axis=-1)
 
     def _survival(self, x: Tensor) -> Tensor:
-        return ops.sum(self.mixture.probs * self.components.survival_function(self._expand(x)), axis=-1)
+        return ops.sum(
+            self.mixture.probs * self.components.survival_function(self._expand(x)), axis=-1
+        )
 
     def _mean(self) -> Tensor:
         return self._weigh(self.components.mean(), self.mixture.probs)
@@ -246,7 +253,7 @@ class MixtureSameFamily(Distribution):
             parts = parts.base
         if parts.event_shape:
             raise NotImplementedError(
-                f"{self._family}.sample: gradients are known for scalar events and `Independent` ones"
+                f"{self._family}.sample: gradients are known for scalar and `Independent` events"
             )
         size = _size(self.event_shape)
         lead = ops.shape(draw)[: len(draw.shape) - depth]
@@ -294,7 +301,7 @@ class TransformedDistribution(Distribution):
 
     base: Any = component()
     transform: Any = component()
-    absent = {
+    absent: ClassVar[dict[str, str]] = {
         name: "it has no closed form under a transform; use `.median()` or samples"
         for name in ("mean", "variance", "mode", "entropy")
     }
@@ -302,7 +309,8 @@ class TransformedDistribution(Distribution):
     def _check(self) -> None:
         if self.base.event_shape or self.base.discrete:
             raise ValueError(
-                f"TransformedDistribution: base must be continuous with scalar events, got {self.base!r}"
+                "TransformedDistribution: base must be continuous with scalar events, got "
+                f"{self.base!r}"
             )
 
     @property

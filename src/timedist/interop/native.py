@@ -19,7 +19,8 @@ def as_distribution(distribution: Any) -> Distribution:
 
     Args:
         distribution: a `timedist.distributions.Distribution`, or a distribution of the library that
-            belongs to the backend (TFP on TensorFlow, NumPyro on JAX, `torch.distributions` on torch).
+            belongs to the backend (TFP on TensorFlow, NumPyro on JAX, `torch.distributions` on
+            torch).
 
     Returns:
         The same object if it is ours, else a `NativeDistribution`.
@@ -63,7 +64,8 @@ class _Origin:
 class NativeDistribution(Distribution):
     """A native distribution, optionally seen in another batch shape.
 
-    It has what the native one has: `sample`, `log_prob`, `cdf`, `mean`, `variance`, `mode`, `entropy`.
+    It has what the native one has: `sample`, `log_prob`, `cdf`, `mean`, `variance`, `mode`,
+    `entropy`.
     Its batch cannot be sliced, since only the other library knows the shapes of its parameters.
 
     Args:
@@ -113,7 +115,9 @@ class NativeDistribution(Distribution):
         return self._values["origin"].event_shape
 
     def __getitem__(self, index: Any) -> Any:
-        raise NotImplementedError(f"{self._family}: the batch of a native distribution cannot be sliced")
+        raise NotImplementedError(
+            f"{self._family}: the batch of a native distribution cannot be sliced"
+        )
 
     def reshape_batch(self, shape: Sequence[Any]) -> NativeDistribution:
         """The same seen in another batch shape; see `Distribution.reshape_batch`."""
@@ -167,4 +171,3 @@ class NativeDistribution(Distribution):
 
     def _entropy(self) -> Tensor:
         return self._unfolded(native.statistic(self.native, "entropy"), 0)
-

@@ -85,7 +85,7 @@ class DistributionLambda(DistributionLayer):
 
 
 def _takes(function: Callable[..., Any], number: int) -> bool:
-    """Whether a function has just this many (more than one) positional arguments without default."""
+    """Whether a function has just this many (more than one) required positional arguments."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except ValueError:

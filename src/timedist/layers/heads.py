@@ -26,7 +26,9 @@ Tensor = Any
 def _as_shape(event_shape: int | Sequence[int]) -> tuple[int, ...]:
     shape = (event_shape,) if isinstance(event_shape, int) else tuple(event_shape)
     if not all(isinstance(size, int) and size > 0 for size in shape):
-        raise ValueError(f"event_shape must be a positive int or a tuple of them, got {event_shape!r}")
+        raise ValueError(
+            f"event_shape must be a positive int or a tuple of them, got {event_shape!r}"
+        )
     return shape
 
 
@@ -68,8 +70,9 @@ class Head(DistributionLayer):
         """The inputs in float32 at least, or an error that names the layer to put in front."""
         if not inputs.shape or inputs.shape[-1] != size:
             raise ValueError(
-                f"The layer {self.name!r} ({type(self).__name__}) needs {size} parameters on the last "
-                f"axis, got shape {tuple(inputs.shape)}. Put a `keras.layers.Dense({size})` in front "
+                f"The layer {self.name!r} ({type(self).__name__}) needs {size} parameters on the "
+                f"last axis, got shape {tuple(inputs.shape)}. Put a "
+                f"`keras.layers.Dense({size})` in front "
                 "of it (see its `params_size`)."
             )
         dtype = keras.backend.standardize_dtype(inputs.dtype)
@@ -163,7 +166,9 @@ class MixtureHead(Head):
         raw = self._checked(inputs, self.params_size(number, self.event_shape))
         logits, rest = raw[..., :number], raw[..., number:]
         each = rest.shape[-1] // number
-        components = self._read(ops.reshape(rest, (*ops.shape(rest)[:-1], number, each)), self.event_shape)
+        components = self._read(
+            ops.reshape(rest, (*ops.shape(rest)[:-1], number, each)), self.event_shape
+        )
         mixture = td.Categorical.trusted(logits=logits)
         return td.MixtureSameFamily.trusted(mixture=mixture, components=components)
 
@@ -193,7 +198,7 @@ class IndependentNormal(IndependentHead):
 
 @serializable
 class IndependentStudentT(IndependentHead):
-    """Head of independent Student-t components: `df` above 2 (so the variance is finite), `loc`, `scale`.
+    """Head of independent Student-t components: `df` above 2, so the variance is finite.
 
     Arguments, result and errors as for `IndependentHead`; `params_size(event_shape)` is three times
     the number of components. A fresh head starts near 8 degrees of freedom.
@@ -226,8 +231,8 @@ class IndependentLogistic(IndependentHead):
 class IndependentBernoulli(IndependentHead):
     """Head of independent Bernoulli components, from log odds.
 
-    Arguments, result and errors as for `IndependentHead`; `params_size(event_shape)` is the number of
-    components.
+    Arguments, result and errors as for `IndependentHead`; `params_size(event_shape)` is the number
+    of components.
 
     >>> import keras
     >>> IndependentBernoulli(3)(keras.ops.zeros((32, 10, 3)))
@@ -241,8 +246,8 @@ class IndependentBernoulli(IndependentHead):
 class IndependentPoisson(IndependentHead):
     """Head of independent Poisson components, from log rates.
 
-    Arguments, result and errors as for `IndependentHead`; `params_size(event_shape)` is the number of
-    components.
+    Arguments, result and errors as for `IndependentHead`; `params_size(event_shape)` is the number
+    of components.
 
     >>> import keras
     >>> IndependentPoisson(3)(keras.ops.zeros((32, 10, 3)))
@@ -271,8 +276,8 @@ class IndependentNegativeBinomial(IndependentHead):
 class MixtureNormal(MixtureHead):
     """Head of a mixture of normal components.
 
-    Arguments, result and errors as for `MixtureHead`; `params_size(num_components, event_shape)` is K
-    times one plus twice the number of components of the event.
+    Arguments, result and errors as for `MixtureHead`; `params_size(num_components, event_shape)` is
+    K times one plus twice the number of components of the event.
 
     >>> import keras
     >>> MixtureNormal(2, 3)(keras.ops.zeros((32, 10, MixtureNormal.params_size(2, 3))))

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from timedist.distributions import Distribution
-from timedist.interop import as_distribution
+from timedist.interop import NativeDistribution, as_distribution
 from timedist.layers.accepting import AcceptsDistributions, serializable
 from timedist.ops import compat
 
@@ -17,6 +17,7 @@ Tensor = Any
 # Their results have the shape of the distribution, so they can be told even of a tensor that
 # merely stands for a distribution (the symbolic output of a model called inside another).
 _SAME_SHAPE = ("mean", "mode", "median", "variance", "stddev")
+_BATCH_SHAPE = ("log_prob", "prob", "cdf", "log_cdf", "survival_function", "entropy")
 
 
 class TakesDistribution(AcceptsDistributions):
@@ -27,7 +28,8 @@ class TakesDistribution(AcceptsDistributions):
             return as_distribution(x)
         raise TypeError(
             f"The layer {self.name!r} ({type(self).__name__}) takes a distribution but got a "
-            f"{type(x).__name__} of shape {tuple(getattr(x, 'shape', ()))}. Feed it the output of a "
+            f"{type(x).__name__} of shape {tuple(getattr(x, 'shape', ()))}. Feed it the output of "
+            "a "
             "distribution layer, e.g. `timedist.layers.IndependentNormal`."
         )
 
@@ -89,7 +91,8 @@ class Statistic(TakesDistribution):
 
     Args:
         method: name of a method of `Distribution`.
-        value: its argument, a number or nested list; or `None`, and the layer takes it as a second input.
+        value: its argument, a number or nested list; or `None`, and the layer takes it as a second
+            input.
         **kwargs: of `keras.Layer`.
 
     Call arguments:
@@ -129,9 +132,11 @@ class Statistic(TakesDistribution):
         if spec is None:
             raise TypeError(
                 f"The layer {self.name!r} takes the symbolic output of a distribution layer, got "
-                f"{distribution!r}, whose family is not known. Call `.{self.method}` inside the model "
+                f"{distribution!r}, whose family is not known. Call `.{self.method}` in the model "
                 "that makes the distribution."
             )
+        if isinstance(spec, NativeDistribution) and self.method in _SAME_SHAPE + _BATCH_SHAPE:
+            return _native_result(spec, self.method, value)
         tensors = [*spec.leaves(), *([value] if compat.is_symbolic(value) else [])]
 
         def run(*values: Any) -> Any:
@@ -151,8 +156,19 @@ class Statistic(TakesDistribution):
         return {**super().get_config(), "method": self.method, "value": self.value}
 
 
+def _native_result(spec: NativeDistribution, method: str, value: Any) -> keras.KerasTensor:
+    """Told without a run: NumPyro's distributions keep the sizes of the trace they were made in."""
+    if method in _SAME_SHAPE:
+        return keras.KerasTensor(spec.shape, spec.dtype)
+    given = tuple(getattr(value, "shape", ()))
+    front = given[: max(0, len(given) - len(spec.shape))]
+    return keras.KerasTensor((*front, *spec.batch_shape), spec.dtype)
+
+
 def _draw_dtype(spec: Distribution) -> str:
     """Dtype of a draw: that of the parameters, but int32 for categories."""
+    if isinstance(spec, NativeDistribution):
+        return spec.dtype  # see `_native_result`
     drawn = compat.infer_spec(
         lambda *leaves: spec.with_leaves(leaves).sample(seed=0), *spec.leaves()
     )

@@ -162,8 +162,8 @@ def infer(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     Returns:
         The same structure of KerasTensors and `SymbolicDistribution`s.
 
-    Keras's own inference loses the family on torch; here a distribution goes in and comes out as its
-    parameter tensors, which every backend infers alike, unknown sizes included.
+    Keras's own inference loses the family on torch; here a distribution goes in and comes out as
+    its parameter tensors, which every backend infers alike, unknown sizes included.
     """
     given = keras.tree.flatten((args, kwargs))
     returned: list = []

@@ -1,4 +1,4 @@
-"""`TimeDistributed` for layers that return distributions, and fast for those that return tensors."""
+"""`TimeDistributed` for layers that return distributions; one call for those with tensors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ class TimeDistributed(keras.layers.TimeDistributed):
     """Applies a layer to every time step, by one call on all steps at once.
 
     Time is folded into the batch, the wrapped layer runs once, and every tensor or parameter of a
-    distribution that it returns is unfolded. For layers that treat the elements of a batch alike this
+    distribution that it returns is unfolded. For layers that treat the elements of a batch alike
+    this
     is what `keras.layers.TimeDistributed` computes, step by step; a layer with batch statistics
     (`BatchNormalization` while training) takes them over all steps together.
 
@@ -72,7 +73,9 @@ class TimeDistributed(keras.layers.TimeDistributed):
         outputs = self.layer(_folded(inputs), **options)
         return keras.tree.map_structure(lambda x: _unfolded(x, shape[0], shape[1]), outputs)
 
-    def compute_output_spec(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+    def compute_output_spec(
+        self, inputs: Any, training: bool | None = None, mask: Any = None
+    ) -> Any:
         """Symbolic output; a symbolic distribution where the layer returns one."""
         return infer(self.call, inputs, training=training, mask=mask)
 
@@ -96,6 +99,7 @@ def _check_mask(mask: Any, inputs: Tensor) -> None:
     )
     if not fits:
         raise ValueError(
-            f"TimeDistributed: the mask has shape {given}, expected (batch, time, ...) starting with "
+            f"TimeDistributed: the mask has shape {given}, expected (batch, time, ...) beginning "
+            "with "
             f"{expected}, as the input of shape {tuple(inputs.shape)}"
         )

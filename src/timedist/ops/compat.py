@@ -137,7 +137,7 @@ def infer_spec(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 
 def keras_caller() -> tuple[str, Any] | None:
-    """The innermost Keras layer or loss in whose `__call__` we are, as `("layer" | "loss", object)`.
+    """The innermost Keras layer or loss in whose `__call__` we are, and which of the two.
 
     A tensor conversion has no other way to know who asks for it: Keras converts the inputs of a
     layer before it opens the layer's call context. Only failing conversions pay for the walk.

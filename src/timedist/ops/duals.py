@@ -93,7 +93,9 @@ def forward_differentiable(function: Callable[..., Dual]) -> Callable[..., Tenso
         def gradient(*received: Tensor, upstream: Tensor = None) -> tuple:
             upstream = received[0] if upstream is None else upstream
             zero, one = ops.zeros_like(args[0]), ops.ones_like(args[0])
-            directions = [tuple(one if i == j else zero for j in range(len(args))) for i in range(len(args))]
+            directions = [
+                tuple(one if i == j else zero for j in range(len(args))) for i in range(len(args))
+            ]
             result = function(*(Dual(a, parts) for a, parts in zip(args, directions, strict=True)))
             return tuple(upstream * part for part in result.parts)
 
@@ -103,7 +105,7 @@ def forward_differentiable(function: Callable[..., Dual]) -> Callable[..., Tenso
 
 
 def iterate(step: Callable, state: tuple[Dual, ...], total: Dual, limit: int) -> Dual:
-    """Multiply `total` by the factors of `step` until each element's factor is one, derivatives too.
+    """Multiply `total` by the factors of `step` until each factor is one, derivatives too.
 
     Args:
         step: `step(m, *state)` gives the next state and the factor, a tuple and a `Dual`.

@@ -22,7 +22,8 @@ def log_betainc(a: Tensor, b: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Ten
     """log I_x(a, b) and log(1 - I_x(a, b)), both accurate where they are small.
 
     Args:
-        a, b: positive tensors.
+        a: positive tensor.
+        b: positive tensor.
         x: tensor in [0, 1].
         y: `1 - x`, computed by the caller without cancellation.
 
@@ -45,7 +46,9 @@ def log_betainc(a: Tensor, b: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Ten
 def _log_small_side(a: Tensor, b: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """log I_x(a, b) for x below the mode: log of [x^a y^b / (a B(a, b))] plus the fraction."""
     # x^a y^b / (a B(a, b)) is the binomial term of a and b times b / (a + b).
-    prefactor = special.log_binomial_term(a, b, ops.log(x), ops.log(y)) + ops.log(b) - ops.log(a + b)
+    prefactor = (
+        special.log_binomial_term(a, b, ops.log(x), ops.log(y)) + ops.log(b) - ops.log(a + b)
+    )
     return prefactor + ops.log(a) + ops.log(_fraction(a, b, x, y))
 
 

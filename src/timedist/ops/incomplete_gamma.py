@@ -20,7 +20,7 @@ _MOST_STEPS = 20000
 
 
 def log_gammainc(a: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-    """log P(a, x) and log Q(a, x), the lower and upper function, both accurate where they are small.
+    """log P(a, x) and log Q(a, x), the lower and upper function, both accurate where small.
 
     Args:
         a: positive tensor.

@@ -64,7 +64,10 @@ def sample(native: Any, shape: Sequence[int], seed: random.Seed) -> Tensor:
 
 def statistic(native: Any, name: str) -> Tensor:
     """A statistic such as `mean`, a method in TFP and a property in the others."""
-    found = getattr(native, name, None)
+    try:
+        found = getattr(native, name, None)
+    except NotImplementedError:
+        found = None
     if found is None:
         raise NotImplementedError(f"{type(native).__name__} of {library_of(native)} has no {name}")
     return ops.convert_to_tensor(found() if callable(found) else found)

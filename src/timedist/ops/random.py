@@ -123,7 +123,9 @@ def poisson(rate: Tensor, seed: Seed) -> Tensor:
 
 def categorical(logits: Tensor, shape: Sequence, seed: Seed) -> Tensor:
     """Draws of shape `shape + logits.shape[:-1]` (int32) from logits `(..., K)`, by Gumbel-max."""
-    noise = uniform((*shape, *ops.shape(logits)), keras.backend.standardize_dtype(logits.dtype), seed)
+    noise = uniform(
+        (*shape, *ops.shape(logits)), keras.backend.standardize_dtype(logits.dtype), seed
+    )
     return ops.cast(ops.argmax(logits - ops.log(-ops.log(noise)), axis=-1), "int32")
 
 
@@ -131,9 +133,7 @@ def jax_key(seed: Seed) -> Tensor:
     """A key of `jax.random`."""
     import jax
 
-    return jax.random.wrap_key_data(
-        ops.cast(compat.draw_seed(seed), "uint32"), impl="threefry2x32"
-    )
+    return jax.random.wrap_key_data(ops.cast(compat.draw_seed(seed), "uint32"), impl="threefry2x32")
 
 
 def tf_seed(seed: Seed) -> Tensor:

@@ -49,7 +49,7 @@ def minimum(x: Tensor, bound: Tensor | float) -> Tensor:
 
 
 def floor(x: Tensor) -> Tensor:
-    """Largest integer not above `x`, in the dtype of `x` (`keras.ops` loses float64 on JAX and torch)."""
+    """Largest integer not above `x`, in the dtype of `x` (`keras.ops` may lose float64)."""
     name = compat.backend_name()
     if name == "jax":
         import jax.numpy as jnp
@@ -144,7 +144,7 @@ def xlogy(x: Tensor, y: Tensor) -> Tensor:
 
 
 def logsumexp(x: Tensor) -> Tensor:
-    """log of the sum of exponentials along the last axis; -inf (and no NaN gradient) of all -inf."""
+    """log of the sum of exponentials along the last axis; -inf, without NaN gradient, of -inf."""
     top = ops.stop_gradient(ops.max(x, axis=-1, keepdims=True))
     top = where(ops.abs(top) < math.inf, top, 0.0)
     total = ops.sum(ops.exp(x - top), axis=-1)
@@ -193,7 +193,9 @@ def digamma(x: Tensor) -> Tensor:
 
 
 def stirling_error(x: Tensor) -> Tensor:
-    """What Stirling's formula leaves of log Gamma(x): lgamma(x) - [(x - 1/2) log x - x + log(2 pi)/2].
+    """What Stirling's formula leaves of log Gamma(x).
+
+    lgamma(x) - [(x - 1/2) log x - x + log(2 pi) / 2].
 
     Taking it instead of `lgamma` keeps differences of log gammas exact for large arguments.
 
@@ -202,7 +204,9 @@ def stirling_error(x: Tensor) -> Tensor:
     large = x > 8.0
     series_at = where(large, x, 8.0)
     direct_at = where(large, 8.0, x)
-    direct = lgamma(direct_at) - ((direct_at - 0.5) * ops.log(direct_at) - direct_at + _LOG_SQRT_2PI)
+    direct = lgamma(direct_at) - (
+        (direct_at - 0.5) * ops.log(direct_at) - direct_at + _LOG_SQRT_2PI
+    )
     return ops.where(large, _stirling_series(series_at), direct)
 
 
@@ -210,7 +214,16 @@ def _stirling_series(x: Tensor) -> Tensor:
     inverse = 1.0 / x
     square = inverse * inverse
     total = ops.zeros_like(x)
-    for coefficient in (-3617 / 122400, 1 / 156, -691 / 360360, 1 / 1188, -1 / 1680, 1 / 1260, -1 / 360, 1 / 12):
+    for coefficient in (
+        -3617 / 122400,
+        1 / 156,
+        -691 / 360360,
+        1 / 1188,
+        -1 / 1680,
+        1 / 1260,
+        -1 / 360,
+        1 / 12,
+    ):
         total = total * square + coefficient
     return total * inverse
 
@@ -260,7 +273,9 @@ def log_poisson_pmf(k: Tensor, rate: Tensor, log_rate: Tensor) -> Tensor:
     """k log(rate) - rate - log(k!) by the saddle-point expansion, for k >= 0."""
     zero = k == 0.0
     safe = where(zero, 1.0, k)
-    body = -deviance(safe, rate, log_rate) - stirling_error(safe) - 0.5 * ops.log(safe) - _LOG_SQRT_2PI
+    body = (
+        -deviance(safe, rate, log_rate) - stirling_error(safe) - 0.5 * ops.log(safe) - _LOG_SQRT_2PI
+    )
     return ops.where(zero, -rate, body)
 
 

@@ -29,26 +29,34 @@ class LeavesTraceType(tf.types.experimental.TraceType):
         return cls(structure, types, rebuild)
 
     def is_subtype_of(self, other: Any) -> bool:
+        """Whether a function traced for `other` serves values of this type."""
         return self._same_structure(other) and all(
             a.is_subtype_of(b) for a, b in zip(self.leaf_types, other.leaf_types, strict=True)
         )
 
     def most_specific_common_supertype(self, others: Any) -> LeavesTraceType | None:
+        """The narrowest type that holds this one and the others, or `None`."""
         if not all(self._same_structure(other) for other in others):
             return None
         columns = zip(*(other.leaf_types for other in others), strict=True) if others else ()
         types = tuple(
             leaf.most_specific_common_supertype(list(column))
-            for leaf, column in zip(self.leaf_types, columns or ((),) * len(self.leaf_types))
+            for leaf, column in zip(
+                self.leaf_types, columns or ((),) * len(self.leaf_types), strict=False
+            )
         )
         if any(leaf is None for leaf in types):
             return None
         return LeavesTraceType(self.structure, types, self.rebuild)
 
     def placeholder_value(self, placeholder_context: Any) -> Any:
-        return self._rebuilt(leaf.placeholder_value(placeholder_context) for leaf in self.leaf_types)
+        """The value a function is traced with."""
+        return self._rebuilt(
+            leaf.placeholder_value(placeholder_context) for leaf in self.leaf_types
+        )
 
     def to_tensors(self, value: Any) -> list:
+        """The tensors of a value."""
         leaves = value.leaves()
         return [
             tensor
@@ -57,12 +65,15 @@ class LeavesTraceType(tf.types.experimental.TraceType):
         ]
 
     def from_tensors(self, tensors: Any) -> Any:
+        """A value from an iterator of tensors."""
         return self._rebuilt(leaf.from_tensors(tensors) for leaf in self.leaf_types)
 
     def flatten(self) -> list:
+        """The types of the tensors."""
         return [part for leaf in self.leaf_types for part in leaf.flatten()]
 
     def cast(self, value: Any, cast_context: Any) -> Any:
+        """A value with its tensors cast to this type."""
         leaves = value.leaves()
         return self._rebuilt(
             leaf_type.cast(leaf, cast_context)

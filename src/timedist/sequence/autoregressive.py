@@ -145,6 +145,7 @@ class AutoregressiveRNN(keras.Model):
             layer.build((None, None, size))
             size = self.units
         self.projection.build((None, None, size))
+        self.head.build((None, None, self.projection.units))
         self.built = True
 
     def call(self, inputs: dict, training: bool | None = None) -> td.Distribution:

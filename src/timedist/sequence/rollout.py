@@ -55,6 +55,8 @@ class Rollout(keras.Model):
         self.model = model
         self.num_paths = num_paths
         self.seed_generator = keras.random.SeedGenerator(seed)
+        # Else Keras runs the whole loop once, step by step, to build what is built already.
+        self.built = model.built
 
     def build(self, input_shape: Any) -> None:
         """Make the model's weights, if it has none yet."""
