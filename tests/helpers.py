@@ -34,7 +34,7 @@ def dtype_scope(dtype):
 
 
 def compiled(function):
-    """`function` (of tensors, giving nested tuples of tensors or distributions) as a compiled function."""
+    """`function` (of tensors, giving nested structures of them) as a compiled function."""
     if BACKEND == "jax":
         import jax
 
@@ -90,7 +90,7 @@ def gradient(function, *arrays):
 
 
 def compiled_gradient(function):
-    """A function of tensors that gives `(value, gradients)` as tensors, compiled on JAX and TensorFlow."""
+    """A function of tensors that gives `(value, gradients)`, compiled on JAX and TensorFlow."""
     if BACKEND == "jax":
         import jax
 
@@ -114,7 +114,7 @@ def compiled_gradient(function):
 
 
 def assert_close(actual, expected, rtol, floor=0.0, err_msg=""):
-    """|actual - expected| <= rtol * max(|expected|, floor), equal infinities, no NaN for a number."""
+    """|actual - expected| <= rtol * max(|expected|, floor), infinities and NaN the same."""
     actual, expected = np.asarray(to_numpy(actual), "float64"), np.asarray(expected, "float64")
     expected = np.broadcast_to(expected, actual.shape)
     same = (actual == expected) | (np.isnan(actual) & np.isnan(expected))
@@ -125,6 +125,7 @@ def assert_close(actual, expected, rtol, floor=0.0, err_msg=""):
         where = tuple(np.argwhere(wrong)[0])
         worst = np.nanmax(np.where(wrong, error, 0.0))
         raise AssertionError(
-            f"{err_msg}: {wrong.sum()} of {wrong.size} differ by more than {rtol:g}, worst {worst:.3g}; "
+            f"{err_msg}: {wrong.sum()} of {wrong.size} differ by more than {rtol:g}, "
+            f"worst {worst:.3g}; "
             f"first at {where}: got {actual[where]!r}, expected {expected[where]!r}"
         )

@@ -100,9 +100,9 @@ def predict(
     skeletons = keras.tree.flatten(view.structure)
     if not any(isinstance(skeleton, Distribution) for skeleton in skeletons):
         raise TypeError(
-            f"timedist.predict: the model {model.name!r} returns no distribution; use model.predict, "
-            "or "
-            "end the model with a distribution layer such as timedist.layers.IndependentNormal"
+            f"timedist.predict: the model {model.name!r} returns no distribution; use "
+            "model.predict, or end the model with a distribution layer such as "
+            "timedist.layers.IndependentNormal"
         )
     return keras.tree.pack_sequence_as(view.structure, [_filled(s, rest) for s in skeletons])
 

@@ -1,4 +1,4 @@
-"""What every distribution is as a value: immutable, checked, sliced, a pytree, the same when compiled."""
+"""Every distribution as a value: immutable, checked, sliced, a pytree, the same when compiled."""
 
 import keras
 import numpy as np

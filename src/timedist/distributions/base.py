@@ -7,6 +7,7 @@ follows from others or makes the public method raise `NotImplementedError`.
 
 from __future__ import annotations
 
+import contextlib
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, dataclass_transform
