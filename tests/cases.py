@@ -33,7 +33,7 @@ class Case:
         outside: values of probability zero (log density -inf).
         invalid: `(keyword arguments of build, text the ValueError must contain)`.
         missing: public methods the family cannot give.
-        tolerances: `(method, dtype) -> (relative tolerance, reason)`, where 2e-5 or 1e-10 is too tight.
+        tolerances: `(method, dtype) -> (relative tolerance, reason)`, where the common one fails.
         no_gradient: methods without a useful derivative: not differentiable or piecewise constant.
         sampled: parameters to which samples have gradients.
     """

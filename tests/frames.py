@@ -37,6 +37,7 @@ def pandas_frame(**kwargs):
 TINY = {
     "horizon": 4,
     "context_length": 6,
+    "head": "normal",
     "lags": [1, 2, 24],
     "units": 4,
     "epochs": 2,

@@ -50,7 +50,7 @@ class Mixture:
         return self.ppf(0.5)
 
     def ppf(self, p):
-        """By bisection between the quantiles of the components, to the last bit; integers for counts."""
+        """By bisection between the quantiles of the components, to the last bit or integer."""
         each = self.parts.ppf(np.expand_dims(np.asarray(p, "float64"), -1))
         low, high = each.min(axis=-1), each.max(axis=-1)
         if hasattr(self.parts, "pmf"):

@@ -59,6 +59,13 @@ def densities(model, given):
     return to_numpy(fast(lambda x, y: model(x).log_prob(y))(tensors(given), future))
 
 
+def seen_from(changed, reference, step):
+    """Whether a change is seen from this step on, and not before, but for rounding."""
+    error = np.abs(changed - reference) / np.abs(reference)
+    assert error[:step].max(initial=0.0) < 2e-6
+    assert step >= len(error) or error[step] > 1e-5
+
+
 def tensors(given):
     return {name: ops.convert_to_tensor(value) for name, value in given.items()}
 
@@ -105,8 +112,7 @@ def test_a_step_sees_the_target_its_lag_ago_and_no_later(lag, cell):
         given["target"][1 + row, lag + step :] += 3.0  # this step and all later ones
     reference, *changed = medians(model, given)
     for step, found in zip(steps, changed, strict=True):
-        np.testing.assert_array_equal(found[: step + lag], reference[: step + lag])
-        assert (found[step + lag :] != reference[step + lag :]).all()
+        seen_from(found, reference, step + lag)
 
 
 def test_a_step_sees_its_own_features_and_no_later():
@@ -114,8 +120,7 @@ def test_a_step_sees_its_own_features_and_no_later():
     given = rows(inputs(model), 2)
     given["features"][1, 6] += 1.0
     reference, changed = medians(model, given)
-    np.testing.assert_array_equal(changed[:6], reference[:6])
-    assert (changed[6:] != reference[6:]).all()
+    seen_from(changed, reference, 6)
 
 
 def test_series_do_not_see_each_other():
@@ -132,6 +137,14 @@ def test_embedding_tells_series_apart():
     found = medians(model, given)
     assert (found[0] != found[1]).any()
     assert_close(found[1], found[2], 1e-6)
+
+
+def test_one_series_needs_no_embedding():
+    model = small(num_series=1)
+    given = inputs(model)
+    assert model.embedding is None
+    del given["series"]
+    assert np.isfinite(train_once(model, given))
 
 
 def test_scale_is_the_mean_of_the_known_past():
@@ -190,8 +203,7 @@ def test_missing_is_not_zero():
     given["target"][:, MAX_LAG + CONTEXT + 1] = np.nan, 0.0
     missing, zero = medians(model, given)
     assert np.isfinite(missing).all()
-    np.testing.assert_array_equal(missing[: CONTEXT + 2], zero[: CONTEXT + 2])
-    assert (missing[CONTEXT + 2 :] != zero[CONTEXT + 2 :]).all()
+    seen_from(missing, zero, CONTEXT + 2)
 
 
 @pytest.mark.parametrize("head", [IndependentPoisson(), IndependentNegativeBinomial()])
@@ -207,19 +219,6 @@ def test_heads_of_counts_describe_the_counts(head):
     expected = to_numpy(head(raw).mean()) * scale
     assert_close(model.distribution(ops.convert_to_tensor(raw), scale).mean(), expected, 1e-4)
     assert np.isfinite(train_once(model, given))
-
-
-def test_training_learns_a_constant():
-    model = small(transform="none", head=IndependentNormal(), units=2)
-    given = inputs(model, batch=16)
-    given["target"] = np.full_like(given["target"], 5.0)
-    before = np.abs(medians(model, given) - 5.0).mean()
-    model.compile(keras.optimizers.Adam(0.03), NegativeLogLikelihood(missing="mask"))
-    history = model.fit(
-        given, given["target"][:, model.max_lag :], epochs=30, batch_size=16, verbose=0
-    ).history["loss"]
-    assert history[-1] < history[0] - 0.5
-    assert np.abs(medians(model, given) - 5.0).mean() < 0.5 * before
 
 
 def test_keras_file_in_safe_mode(tmp_path):

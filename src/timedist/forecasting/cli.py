@@ -152,7 +152,8 @@ def fit(
         _say(f"{output} is complete: {forecaster.epochs_done} epochs are done")
         return
     try:
-        _fit(forecaster, panel, output, resume)
+        with _about(data):
+            _fit(forecaster, panel, output, resume)
     except KeyboardInterrupt:
         if forecaster.epochs_done:
             _say("go on with --resume")
@@ -186,10 +187,11 @@ def forecast(
     check_levels(chosen := _levels(levels))
     forecaster = Forecaster.load(model)
     panel = _panel(data, forecaster.config["freq"])
-    if paths:
-        frame = forecaster.sample_paths(panel, num_paths)
-    else:
-        frame = forecaster.forecast(panel, chosen, num_paths)
+    with _about(data):
+        if paths:
+            frame = forecaster.sample_paths(panel, num_paths)
+        else:
+            frame = forecaster.forecast(panel, chosen, num_paths)
     write_frame(frame, output)
     _say(f"wrote {output}")
 
@@ -217,7 +219,7 @@ def backtest(
     del backend
     forecaster = Forecaster(horizon, freq, head=head.value, epochs=epochs, seed=seed)
     panel = _panel(data, freq)
-    with nullcontext() if output is None else _ready_directory(output):
+    with nullcontext() if output is None else _ready_directory(output), _about(data):
         _backtest(forecaster, panel, windows, num_paths, output, None)
 
 
@@ -258,12 +260,19 @@ def _complain(message: str) -> int:
     return 2
 
 
-def _panel(data: Path, freq: str | None) -> Panel:
+@contextmanager
+def _about(data: Path) -> Iterator[None]:
+    """Name the file in what is wrong with its data."""
     try:
-        return Panel.from_frame(read_frame(data), freq)
+        yield
     except ForecastingError as error:
         text = str(error)
         raise ForecastingError(text if text.startswith(str(data)) else f"{data}: {text}") from error
+
+
+def _panel(data: Path, freq: str | None) -> Panel:
+    with _about(data):
+        return Panel.from_frame(read_frame(data), freq)
 
 
 def _levels(text: str) -> list[float]:

@@ -40,7 +40,8 @@ class AutoregressiveRNN(keras.Model):
         units: width of each recurrent layer. Default 64.
         depth: number of recurrent layers. Default 1.
         cell: `"lstm"` (default) or `"gru"`.
-        num_series: number of distinct series, each with a learned embedding; 0 for none. Default 0.
+        num_series: number of distinct series; if more than one, each has a learned embedding.
+            Default 0.
         embedding_dim: width of the embedding. Default 8.
         transform: `"asinh"` (default) or `"none"`, for continuous heads and for the inputs.
         nonnegative: whether draws below zero are set to zero. Default false.
@@ -52,7 +53,7 @@ class AutoregressiveRNN(keras.Model):
         inputs: a dictionary of
             `"target"`: `(batch, max_lag + steps)`, the series in its own unit, NaN where missing;
             `"features"`: `(batch, steps, features)`, known for every step;
-            `"series"`: `(batch,)`, number of the series; not needed if `num_series` is 0.
+            `"series"`: `(batch,)`, number of the series; needed if `num_series` is above 1.
 
     Returns:
         A distribution of the target in its own unit, `batch_shape == (batch, steps)`: at each step
@@ -106,7 +107,9 @@ class AutoregressiveRNN(keras.Model):
         self.num_series, self.embedding_dim = num_series, embedding_dim
         self.transform, self.nonnegative = transform, nonnegative
         self.dropout = dropout
-        self.embedding = keras.layers.Embedding(num_series, embedding_dim) if num_series else None
+        # What tells one series from no other is the bias. (On torch Keras tries series 1 anyway.)
+        several = num_series > 1
+        self.embedding = keras.layers.Embedding(num_series, embedding_dim) if several else None
         self.recurrent = [
             _CELLS[cell](
                 units,
@@ -210,7 +213,7 @@ class AutoregressiveRNN(keras.Model):
         return td.TransformedDistribution.trusted(base=scaled, transform=transform)
 
     def _check_inputs(self, inputs: dict) -> None:
-        needed = {"target", "features", *(("series",) if self.num_series else ())}
+        needed = {"target", "features", *(("series",) if self.embedding is not None else ())}
         if not isinstance(inputs, dict) or not needed <= set(inputs):
             given = sorted(inputs) if isinstance(inputs, dict) else type(inputs).__name__
             raise ValueError(f"AutoregressiveRNN needs the inputs {sorted(needed)}, got {given}")
