@@ -60,7 +60,11 @@ def test_windows_a_series_does_not_cover_are_left_out():
     kept = ~(late | early)
     result = run(pl.DataFrame(table).filter(pl.Series(kept)))
     found = list(
-        zip(result.series.tolist(), (result.at + result.panel.starts[result.series]).tolist())
+        zip(
+            result.series.tolist(),
+            (result.at + result.panel.starts[result.series]).tolist(),
+            strict=True,
+        )
     )
     every = [FIRST + k * HORIZON for k in range(WINDOWS)]
     assert found == [*((0, p) for p in every), *((1, p) for p in every[1:]), (2, FIRST)]
