@@ -7,10 +7,10 @@ BACKENDS = jax tensorflow torch
 # Two workers fit two cores; more would only compete for them.
 WORKERS ?= 2
 
-.PHONY: help demo test lint $(addprefix test-,$(BACKENDS)) tables clean
+.PHONY: help demo test lint $(addprefix test-,$(BACKENDS)) benchmark clean
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -4
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -3
 
 demo: .venv/.ready
 	.venv/bin/timedist demo --backend jax --output demo
@@ -25,8 +25,10 @@ lint: .venv-test/.ready
 	.venv-test/bin/ruff format --check .
 	.venv-test/bin/mypy
 
-tables: .venv-test/.ready
-	.venv-test/bin/python benchmarks/tables.py
+benchmark: .venv-test/.ready
+	for backend in $(BACKENDS); do \
+		KERAS_BACKEND=$$backend .venv-test/bin/python benchmarks/time_distributed.py || exit 1; \
+	done
 
 .venv/.ready: pyproject.toml
 	$(PYTHON) -m venv .venv
