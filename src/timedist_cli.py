@@ -15,7 +15,7 @@ def chosen_backend(arguments: list[str]) -> str:
             return argument.partition("=")[2]
         if argument == "--backend" and position + 1 < len(arguments):
             return arguments[position + 1]
-    return os.environ.get("KERAS_BACKEND", "jax")
+    return os.environ.get("KERAS_BACKEND") or "jax"
 
 
 def main() -> None:

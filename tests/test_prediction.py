@@ -27,6 +27,16 @@ def test_numpy_parameters_of_a_data_set_of_any_size():
     )
 
 
+@pytest.mark.parametrize("number", [1, 5, 32])
+def test_a_single_batch(number):
+    model = functional()
+    distribution = timedist.predict(model, X[:number], verbose=0)
+    assert distribution.batch_shape == (number, 10)
+    np.testing.assert_allclose(
+        np.asarray(distribution), to_numpy(model(X[:number]).mean()), rtol=1e-5, atol=1e-6
+    )
+
+
 def test_the_result_is_a_distribution_like_any_other():
     distribution = timedist.predict(functional(), X, verbose=0)
     last = distribution[:, -1]

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
 from timedist.distributions import Distribution
 from timedist.interop import NativeDistribution
@@ -46,7 +47,9 @@ class ParameterView(keras.Model):
             result = function(*args)
             outputs = result[0] if with_state else result
             self.batches.append([compat.to_numpy(x) for x in outputs])
-            nothing = np.zeros((len(outputs[0]), 0), dtype="float32")
+            nothing: Any = np.zeros((len(outputs[0]), 0), dtype="float32")
+            if compat.backend_name() == "tensorflow":
+                nothing = ops.convert_to_tensor(nothing)  # of a single batch Keras takes `.numpy()`
             return (nothing, result[1]) if with_state else nothing
 
         return run

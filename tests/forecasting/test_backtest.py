@@ -1,5 +1,6 @@
 """Backtests: which windows are forecast from which data, and their scores by other hands."""
 
+from datetime import timedelta
 from functools import partial
 
 import numpy as np
@@ -13,6 +14,7 @@ from timedist.forecasting.panel import Panel
 
 HORIZON, FIRST, WINDOWS, NUMBER = 6, 240, 4, 100
 LENGTH = FIRST + HORIZON * WINDOWS
+HOUR = timedelta(hours=1)
 
 
 class Stub:
@@ -36,7 +38,7 @@ def run(frame, first=FIRST, windows=WINDOWS):
 @pytest.fixture(scope="module")
 def result():
     table = columns(length=LENGTH)
-    table["y"][FIRST + 2] = None  # a gap in the truth
+    table["y"][-1] = None  # a gap in the truth
     return run(pl.DataFrame(table))
 
 
@@ -59,13 +61,8 @@ def test_windows_a_series_does_not_cover_are_left_out():
     early = (names == "c") & (hours >= FIRST + HORIZON)  # ends after the first window
     kept = ~(late | early)
     result = run(pl.DataFrame(table).filter(pl.Series(kept)))
-    found = list(
-        zip(
-            result.series.tolist(),
-            (result.at + result.panel.starts[result.series]).tolist(),
-            strict=True,
-        )
-    )
+    begin = result.at + result.panel.starts[result.series]
+    found = list(zip(result.series.tolist(), begin.tolist(), strict=True))
     every = [FIRST + k * HORIZON for k in range(WINDOWS)]
     assert found == [*((0, p) for p in every), *((1, p) for p in every[1:]), (2, FIRST)]
 
@@ -111,23 +108,26 @@ def test_frame(frame_of):
 
 
 def by_hand(truth, samples, scale):
-    known = ~np.isnan(truth)
-    y, x = truth[known], np.moveaxis(samples, 1, -1)[known]
-    losses = []
-    for level in np.arange(1, 10) / 10:
-        q = np.quantile(x, level, axis=1)
-        losses.append(
-            2 * np.maximum(level * (y - q), (level - 1) * (y - q)).sum() / np.abs(y).sum()
-        )
-    spread = np.abs(x[:, :, None] - x[:, None, :]).mean(axis=(1, 2))
-    low90, low50, median, high50, high90 = np.quantile(x, [0.05, 0.25, 0.5, 0.75, 0.95], axis=1)
-    divisor = np.broadcast_to(scale[:, None], truth.shape)[known]
+    """The scores, one value after the other."""
+    losses, total, crps, errors, inside50, inside90 = np.zeros(9), 0.0, [], [], [], []
+    for n, h in np.argwhere(~np.isnan(truth)):
+        y, x = truth[n, h], samples[n, :, h]
+        x = x[~np.isnan(x)]
+        for k, level in enumerate(np.arange(1, 10) / 10):
+            q = np.quantile(x, level)
+            losses[k] += 2 * max(level * (y - q), (level - 1) * (y - q))
+        total += abs(y)
+        crps.append(np.abs(x - y).mean() - np.abs(x[:, None] - x).mean() / 2)
+        errors.append(abs(y - np.median(x)) / scale[n])
+        low90, low50, high50, high90 = np.quantile(x, [0.05, 0.25, 0.75, 0.95])
+        inside50.append(low50 <= y <= high50)
+        inside90.append(low90 <= y <= high90)
     return {
-        "wql": np.mean(losses),
-        "crps": (np.abs(x - y[:, None]).mean(axis=1) - spread / 2).mean(),
-        "mase": (np.abs(y - median) / divisor).mean(),
-        "coverage-50": ((low50 <= y) & (y <= high50)).mean(),
-        "coverage-90": ((low90 <= y) & (y <= high90)).mean(),
+        "wql": losses.mean() / total,
+        "crps": np.mean(crps),
+        "mase": np.mean(errors),
+        "coverage-50": np.mean(inside50),
+        "coverage-90": np.mean(inside90),
     }
 
 
@@ -145,37 +145,26 @@ def test_utilsforecast_reads_the_frame_and_agrees(result):
     losses = pytest.importorskip("utilsforecast.losses")
     from utilsforecast.evaluation import evaluate
 
-    levels = [20, 40, 60, 80, 90]
-    frame = result.frame().with_columns(pl.col("y").fill_null(float("nan")))
-    frame = frame.filter(pl.col("y").is_not_nan())
-    train = polars_frame(length=FIRST)
-    metrics = [losses.scaled_crps, losses.coverage, partial(losses.mase, seasonality=24)]
-    table = evaluate(frame, metrics=metrics, models=["timedist"], train_df=train, level=levels)
-    table = table.to_pandas().set_index(["unique_id", "cutoff", "metric"])["timedist"]
-    table = {name: table.xs(name, level="metric") for name in table.index.unique("metric")}
-
     scores = result.scores()["timedist"]
-    coverage = {level: table[f"coverage_level{level}"] for level in (90,)}
-    rows = frame.group_by("unique_id", "cutoff").len().to_pandas()
-    rows = rows.set_index(["unique_id", "cutoff"])["len"]
-    assert np.average(coverage[90], weights=rows[coverage[90].index]) == pytest.approx(
-        scores["coverage-90"], abs=1e-6
+    frame = result.frame().filter(pl.col("y").is_not_nan())
+    train = polars_frame(length=LENGTH).filter(pl.col("ds") < frame["ds"].min())
+    mase = partial(losses.mase, seasonality=24)
+    each = evaluate(
+        frame, [losses.mae, losses.coverage, mase], models=["timedist"], train_df=train, level=[90]
     )
-    # Theirs is scaled by each window's sum and counts the quantiles 0.05 and 0.95 as well.
-    y, quantiles = frame["y"].to_numpy(), []
-    for level in levels:
-        for side, q in (("lo", 0.5 - level / 200), ("hi", 0.5 + level / 200)):
-            x = frame[f"timedist-{side}-{level}"].to_numpy()
-            quantiles.append(2 * np.maximum(q * (y - x), (q - 1) * (y - x)))
-    x = frame["timedist-median"].to_numpy()
-    quantiles.append(np.abs(y - x))
-    ours = frame.select("unique_id", "cutoff").with_columns(
-        pl.Series("loss", np.mean(quantiles, axis=0)), pl.Series("y", np.abs(y))
-    )
-    ours = ours.group_by("unique_id", "cutoff").agg(pl.col("loss").sum() / pl.col("y").sum())
-    ours = ours.to_pandas().set_index(["unique_id", "cutoff"])["loss"]
-    theirs = table["scaled_crps"]
-    np.testing.assert_allclose(ours[theirs.index], theirs, rtol=1e-6)
+    assert each.select("unique_id", "cutoff").n_unique() == 2 * WINDOWS
+    # As one group, so that their sums run over all series and windows, as ours do.
+    whole = frame.drop("cutoff").with_columns(pl.lit("all").alias("unique_id"))
+    coverage = evaluate(whole, [losses.coverage], models=["timedist"], level=[90])
+    assert coverage["timedist"][0] == pytest.approx(scores["coverage-90"], abs=1e-6)
+    eight = evaluate(whole, [losses.scaled_crps], models=["timedist"], level=[20, 40, 60, 80])
+    median = losses.nd(whole, ["timedist-median"])["timedist-median"][0]
+    assert (8 * eight["timedist"][0] + median) / 9 == pytest.approx(scores["wql"], rel=1e-4)
+    # Their scaled error is that of a series; ours is the mean over all known values.
+    each = evaluate(frame.drop("cutoff"), [mase], models=["timedist-median"], train_df=train)
+    number = frame.group_by("unique_id", maintain_order=True).len()["len"]
+    average = np.average(each.sort("unique_id")["timedist-median"], weights=number)
+    assert average == pytest.approx(scores["mase"], rel=1e-4)
 
 
 def test_scores_where_nothing_can_be_scored():
@@ -199,8 +188,23 @@ def test_a_constant_series_does_not_take_the_others_out_of_the_scaled_error():
     assert np.isfinite(result.scores()["timedist"]["mase"])
 
 
-def test_a_missing_sample_is_stood_for_by_the_others():
-    truth = np.array([[2.0]])
-    samples = np.array([[[1.0], [2.0], [np.nan], [3.0]]])
-    assert backtest.score(truth, samples, np.ones(1))["mase"] == 0.0
-    assert np.isnan(backtest.score(truth, np.full((1, 4, 1), np.nan), np.ones(1))["crps"])
+def test_a_missing_sample_is_left_out():
+    samples = np.random.default_rng(0).normal(size=(1, 9, 1))
+    gaps = np.insert(samples, [2, 5, 5], np.nan, axis=1)
+    truth, scale = np.array([[0.3]]), np.ones(1)
+    expected = backtest.score(truth, samples, scale)
+    assert backtest.score(truth, gaps, scale) == pytest.approx(expected)
+    assert np.isnan(backtest.score(truth, np.full((1, 4, 1), np.nan), scale)["crps"])
+
+
+def test_series_that_begin_in_the_held_out_part_are_left_out():
+    table = columns(length=LENGTH)
+    late = [
+        name == "b" and time < START + (FIRST + 1) * HOUR
+        for name, time in zip(table["unique_id"], table["ds"], strict=True)
+    ]
+    panel = Panel.from_frame(pl.DataFrame(table).filter(~pl.Series(late)))
+    stub = Stub()
+    stub.context_length = 2
+    series, _ = backtest.places(stub, panel, FIRST, WINDOWS)
+    assert set(series) == {0}

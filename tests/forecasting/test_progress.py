@@ -1,38 +1,56 @@
-"""The progress bar counts steps over all epochs, also those done before."""
+"""The progress bar counts steps over all epochs, and Ctrl-C ends training at the end of a step."""
 
 import io
+import signal
 
+import pytest
 from rich.console import Console
 
-from timedist.forecasting.progress import FitProgress, progress
+from timedist.forecasting.progress import FitProgress, StopOnInterrupt
 
 
 def test_bar_counts_steps():
-    with progress(Console(file=io.StringIO())) as display:
-        bar = FitProgress(display, epochs=5, done=2)
+    out = io.StringIO()
+    with FitProgress(Console(file=out, force_terminal=True, width=100), epochs=5, done=2) as bar:
         bar.set_params({"steps": 10, "epochs": 5})
         bar.on_train_begin()
-        (task,) = display.tasks
+        (task,) = bar.display.tasks
         assert (task.total, task.completed) == (50, 20)
         for batch in range(10):
             bar.on_train_batch_end(batch)
         bar.on_epoch_end(2, {"loss": 1.23456})
         assert task.completed == 30
-        assert task.description == "training, epoch 3, loss 1.235"
+    assert "training, epoch 3, loss 1.235" in out.getvalue()
+    assert "30/50" in out.getvalue()
 
 
 def test_an_unknown_number_of_steps():
-    with progress(Console(file=io.StringIO())) as display:
-        bar = FitProgress(display, epochs=2)
+    with FitProgress(Console(file=io.StringIO()), epochs=2) as bar:
         bar.set_params({"steps": None})
         bar.on_train_begin()
         bar.on_epoch_end(0)
-        assert display.tasks[0].total == 2
+        assert bar.display.tasks[0].total == 2
 
 
-def test_bar_on_a_terminal():
+def test_nothing_is_shown_before_training_begins():
     out = io.StringIO()
-    with progress(Console(file=out, force_terminal=True, width=100)) as display:
-        display.add_task("training", total=4, completed=2)
-    assert "training" in out.getvalue()
-    assert "2/4" in out.getvalue()
+    with pytest.raises(ValueError, match="bad data"), FitProgress(Console(file=out), epochs=2):
+        raise ValueError("bad data")
+    assert out.getvalue() == ""
+
+
+def test_ctrl_c_waits_for_the_end_of_the_step():
+    usual = signal.getsignal(signal.SIGINT)
+    stop = StopOnInterrupt()
+    stop.on_train_begin()
+    try:
+        stop.on_train_batch_end(0)
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            stop.on_train_batch_end(1)
+        with pytest.raises(KeyboardInterrupt):  # a second one does not wait
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        stop.restore()
+    assert signal.getsignal(signal.SIGINT) is usual
+    StopOnInterrupt().restore()  # training has not begun

@@ -11,6 +11,7 @@ from timedist.distributions import Distribution, Independent, Normal
 from timedist.interop import NativeDistribution, as_distribution
 from timedist.layers import DistributionLambda, SymbolicDistribution, TimeDistributed
 from timedist.losses import NegativeLogLikelihood
+from timedist.ops import compat
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(8, 10, 5)).astype("float32")
@@ -185,3 +186,19 @@ def test_predict_is_refused():
         TypeError, match=r"(?s)'native'.*native distribution.*timedist.distributions"
     ):
         timedist.predict(model, X, verbose=0)
+
+
+def test_a_subclass_of_a_librarys_distribution_counts_as_the_librarys():
+    parent = type(_native_normal())
+    child = type("Mine", (parent,), {"__module__": "mine"})
+    assert compat.native_library(child(0.0, 1.0)) == parent.__module__.partition(".")[0]
+
+
+def _native_normal():
+    if keras.backend.backend() == "jax":
+        from numpyro.distributions import Normal
+    elif keras.backend.backend() == "tensorflow":
+        from tensorflow_probability.python.distributions import Normal
+    else:
+        from torch.distributions import Normal
+    return Normal(0.0, 1.0)

@@ -100,19 +100,7 @@ def run(
         ForecastingError: if no series covers the windows, or nothing is known in them.
     """
     horizon = forecaster.horizon
-    begin = first + horizon * np.arange(windows)
-    series, begin = (
-        part.ravel() for part in np.meshgrid(np.arange(len(panel.ids)), begin, indexing="ij")
-    )
-    at = begin - panel.starts[series]
-    inside = (at >= forecaster.context_length) & (at + horizon <= panel.lengths[series])
-    if not inside.any():
-        raise ForecastingError(
-            "no series reaches from before the first to the end of a held-out window"
-        )
-    series, at = series[inside], at[inside]
-    if np.isnan(_cut(panel, series, at, horizon)).all():
-        raise ForecastingError("no value is known in the held-out windows")
+    series, at = places(forecaster, panel, first, windows)
     cut = SeriesWindows(panel.series, panel.starts, np.zeros((1, 1)), 0, 0)
     seasons = panel.frequency.seasons
     samples = {
@@ -122,6 +110,39 @@ def run(
     }
     scale = _naive_error(panel, first, seasons[0])
     return Backtest(panel, series, at, horizon, samples, scale[series])
+
+
+def places(forecaster: Forecaster, panel: Panel, first: int, windows: int) -> tuple[Array, Array]:
+    """The windows that can be forecast and scored: of series known before the first window.
+
+    Args:
+        forecaster: need not be fitted.
+        panel: as for `run`.
+        first: as for `run`.
+        windows: as for `run`.
+
+    Returns:
+        Numbers of series, and positions within them at which the windows begin: int arrays `(n,)`.
+
+    Raises:
+        ForecastingError: if there is none, or nothing is known in them.
+    """
+    horizon = forecaster.horizon
+    begin = first + horizon * np.arange(windows)
+    series, begin = (
+        part.ravel() for part in np.meshgrid(np.arange(len(panel.ids)), begin, indexing="ij")
+    )
+    at = begin - panel.starts[series]
+    inside = (at >= forecaster.context_length) & (at + horizon <= panel.lengths[series])
+    inside &= panel.starts[series] < first
+    if not inside.any():
+        raise ForecastingError(
+            "no series reaches from before the first to the end of a held-out window"
+        )
+    series, at = series[inside], at[inside]
+    if np.isnan(_cut(panel, series, at, horizon)).all():
+        raise ForecastingError("no value is known in the held-out windows")
+    return series, at
 
 
 def score(truth: Array, samples: Array, scale: Array) -> dict[str, float]:
@@ -140,9 +161,7 @@ def score(truth: Array, samples: Array, scale: Array) -> dict[str, float]:
     """
     known = ~np.isnan(truth) & ~np.isnan(samples).all(axis=1)
     y, x = truth[known], np.moveaxis(samples, 1, -1)[known].T
-    # A baseline sample that fell into a gap is left out: the others stand for it.
-    x = np.where(np.isnan(x), np.nanmedian(x, axis=0), x)
-    quantiles = np.quantile(x, [*_QUANTILES, 0.05, 0.25, 0.75, 0.95], axis=0)
+    quantiles, crps = _quantiles_and_crps(y, x)
     losses = np.stack(
         [
             compat.to_numpy(scores.pinball(y, q, level))
@@ -154,11 +173,25 @@ def score(truth: Array, samples: Array, scale: Array) -> dict[str, float]:
     total = np.abs(y).sum()
     return {
         "wql": 2.0 * _mean(losses.sum(axis=1) / total) if total else np.nan,
-        "crps": _mean(scores.crps_samples(y, x)),
+        "crps": _mean(crps),
         "mase": _mean((np.abs(y - quantiles[4]) / divisor)[np.isfinite(divisor)]),
         "coverage-50": _mean(scores.coverage(y, low50, high50)),
         "coverage-90": _mean(scores.coverage(y, low90, high90)),
     }
+
+
+def _quantiles_and_crps(y: Array, samples: Array) -> tuple[Array, Array]:
+    """Quantiles and CRPS of samples `(number, n)`; those that fell into a gap are left out."""
+    levels = [*_QUANTILES, 0.05, 0.25, 0.75, 0.95]
+    quantiles, crps = np.empty((len(levels), len(y))), np.empty(len(y))
+    samples = np.sort(samples, axis=0)  # NaN last
+    number = np.isfinite(samples).sum(axis=0)
+    for n in np.unique(number):
+        group = number == n
+        known = samples[:n, group]
+        quantiles[:, group] = np.quantile(known, levels, axis=0)
+        crps[group] = compat.to_numpy(scores.crps_samples(y[group], known))
+    return quantiles, crps
 
 
 def _mean(values: Any) -> float:

@@ -22,7 +22,7 @@ from timedist.forecasting.errors import ForecastingError
 from timedist.forecasting.files import check_suffix, read_frame, write_frame
 from timedist.forecasting.forecaster import HEADS, Forecaster
 from timedist.forecasting.panel import Panel
-from timedist.forecasting.progress import FitProgress, StopOnInterrupt, progress
+from timedist.forecasting.progress import FitProgress, StopOnInterrupt
 from timedist.forecasting.quantiles import LEVELS, check_levels
 
 app = typer.Typer(
@@ -307,8 +307,7 @@ def _fit(
     total, done = forecaster.config["epochs"], forecaster.epochs_done
     interrupt = StopOnInterrupt()
     try:
-        with progress(_console) as display:
-            bar = FitProgress(display, total, done)
+        with FitProgress(_console, total, done) as bar:
             forecaster.fit(panel, checkpoint, resume, callbacks=[bar, interrupt], verbose=0)
     except KeyboardInterrupt:
         if checkpoint is not None and forecaster.epochs_done:
@@ -333,6 +332,7 @@ def _backtest(
             f"the data span {panel.end - panel.starts.min()} steps; nothing is left to train on "
             f"before {windows} windows of {forecaster.horizon} steps"
         )
+    backtests.places(forecaster, panel, first, windows)  # better known before training than after
     _fit(forecaster, past, model)
     with _console.status("forecasting the held-out windows"):
         result = backtests.run(forecaster, panel, first, windows, num_paths)

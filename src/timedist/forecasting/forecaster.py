@@ -335,11 +335,11 @@ class Forecaster:
         model = self._fitted()
         if num_paths < 1:
             raise ForecastingError(f"num_paths must be at least 1, got {num_paths}")
-        windows, numbers = self._windows(panel), self._numbers(panel)
+        windows = self._windows(panel)
         inputs = {
             "target": windows.target(series, at, model.max_lag + self.context_length, 0),
             "features": windows.known(series, at, self.context_length, self.horizon),
-            "series": numbers[series].astype("int32"),
+            "series": self._numbers(panel, series),
         }
         if num_paths not in self._rollouts:
             self._rollouts[num_paths] = Rollout(model, num_paths, seed=self.config["seed"])
@@ -378,16 +378,17 @@ class Forecaster:
         ids = np.repeat(np.array(panel.ids, dtype=object), self.horizon)
         return {"unique_id": ids, "ds": panel.stamps(positions).ravel()}
 
-    def _numbers(self, panel: Panel) -> Array:
-        """Numbers the model knows the series of a panel by."""
+    def _numbers(self, panel: Panel, series: Array) -> Array:
+        """Numbers the model knows series of a panel by."""
         known = {name: number for number, name in enumerate(self.ids)}
-        unknown = [name for name in panel.ids if name not in known]
+        names = [panel.ids[number] for number in series]
+        unknown = [name for name in dict.fromkeys(names) if name not in known]
         if unknown:
             raise ForecastingError(
                 f"series {unknown[0]!r} was not there when the model was fitted "
                 f"({len(unknown)} unknown series)"
             )
-        return np.array([known[name] for name in panel.ids])
+        return np.array([known[name] for name in names], "int32")
 
     def _refuse_short(self, panel: Panel, least: int, what: str) -> None:
         short = np.flatnonzero(panel.lengths < least)

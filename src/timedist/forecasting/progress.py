@@ -18,42 +18,40 @@ from rich.progress import (
 )
 
 
-def progress(console: Console) -> Progress:
-    """A progress display: description, bar, count, time gone and time left.
+class FitProgress(keras.callbacks.Callback):
+    """One bar over all training steps, with the loss of the last epoch; a context manager.
+
+    Nothing is shown before training begins, so that an error before it stands alone.
 
     Args:
         console: where to show it.
-
-    Returns:
-        A `rich.progress.Progress`, to be used as a context manager.
-    """
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-    )
-
-
-class FitProgress(keras.callbacks.Callback):
-    """One bar over all training steps, with the loss of the last epoch.
-
-    Args:
-        display: the progress display.
         epochs: number of epochs in all.
         done: epochs done before.
     """
 
-    def __init__(self, display: Progress, epochs: int, done: int = 0) -> None:
+    def __init__(self, console: Console, epochs: int, done: int = 0) -> None:
         super().__init__()
-        self.display = display
         self.epochs, self.done = epochs, done
+        self.display = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+        )
+
+    def __enter__(self) -> FitProgress:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.display.live.is_started:
+            self.display.stop()
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Open the bar."""
         del logs
+        self.display.start()
         steps = self.params["steps"] or 1
         self.task = self.display.add_task(
             "training", total=self.epochs * steps, completed=self.done * steps

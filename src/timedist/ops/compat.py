@@ -27,6 +27,8 @@ __all__ = ["draw_seed", "get_keras_mask", "set_keras_mask"]
 
 Tensor = Any
 
+_NATIVE = ("tensorflow_probability", "numpyro", "torch")
+
 
 def backend_name() -> str:
     """Name of the Keras backend: ``"jax"``, ``"tensorflow"`` or ``"torch"``."""
@@ -38,14 +40,20 @@ def is_tensor(x: Any) -> bool:
     return ops.is_tensor(x)
 
 
+def native_library(x: Any) -> str | None:
+    """Name of the library whose distribution `x` is (none is imported here), or `None`.
+
+    A user's subclass of a library's distribution counts as the library's.
+    """
+    if not (hasattr(x, "log_prob") and hasattr(x, "sample")):
+        return None
+    roots = [cls.__module__.partition(".")[0] for cls in type(x).__mro__]
+    return next((root for root in roots if root in _NATIVE), None)
+
+
 def is_native(x: Any) -> bool:
-    """Whether `x` is a distribution of TFP, NumPyro or torch (none of which is imported here)."""
-    library = type(x).__module__.split(".")[0]
-    return (
-        library in ("tensorflow_probability", "numpyro", "torch")
-        and hasattr(x, "log_prob")
-        and hasattr(x, "sample")
-    )
+    """Whether `x` is a distribution of TFP, NumPyro or torch."""
+    return native_library(x) is not None
 
 
 def is_symbolic(x: Any) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 from keras import ops
 
-from timedist.ops import random
+from timedist.ops import compat, random
 
 Tensor = Any
 
@@ -17,7 +17,7 @@ def flatten(native: Any) -> tuple[list[Tensor], Callable[[list], Any]]:
 
     The last tensor carries nothing but the batch shape, which symbolic tensors could not tell else.
     """
-    library = library_of(native)
+    library = compat.native_library(native)
     if library == "numpyro":
         import jax
         import jax.numpy as jnp
@@ -39,14 +39,9 @@ def flatten(native: Any) -> tuple[list[Tensor], Callable[[list], Any]]:
     return [torch.zeros(native.batch_shape)], lambda new: native
 
 
-def library_of(native: Any) -> str:
-    """Name of the library a distribution comes from."""
-    return type(native).__module__.split(".")[0]
-
-
 def sample(native: Any, shape: Sequence[int], seed: random.Seed) -> Tensor:
     """Draws from a native distribution, reparameterised where it can be."""
-    library = library_of(native)
+    library = compat.native_library(native)
     if library == "numpyro":
         return native.sample(random.jax_key(seed), tuple(shape))
     if library == "tensorflow_probability":
@@ -69,5 +64,7 @@ def statistic(native: Any, name: str) -> Tensor:
     except NotImplementedError:
         found = None
     if found is None:
-        raise NotImplementedError(f"{type(native).__name__} of {library_of(native)} has no {name}")
+        raise NotImplementedError(
+            f"{type(native).__name__} of {compat.native_library(native)} has no {name}"
+        )
     return ops.convert_to_tensor(found() if callable(found) else found)
