@@ -17,6 +17,8 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     os.environ["KERAS_BACKEND"] = config.getoption("--backend")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Compiling is most of what a test costs on JAX; optimising tiny programs is a fifth of that.
+    os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
     os.environ.setdefault("MPLBACKEND", "Agg")
 
