@@ -18,7 +18,7 @@ demo: .venv/.ready
 test: lint $(addprefix test-,$(BACKENDS))
 
 $(addprefix test-,$(BACKENDS)): test-%: .venv-test/.ready
-	.venv-test/bin/python -m pytest --backend $* -q -n $(WORKERS)
+	.venv-test/bin/python -m pytest --backend $* -q -n $(WORKERS) --dist loadgroup
 
 lint: .venv-test/.ready
 	.venv-test/bin/ruff check .

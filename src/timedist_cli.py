@@ -6,6 +6,8 @@ at that moment and never again.
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def chosen_backend(arguments: list[str]) -> str:
@@ -28,12 +30,27 @@ def main() -> None:
     # TensorFlow and XLA announce themselves on stderr otherwise.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        from timedist.forecasting.cli import run
+        with _silent_stderr():
+            from timedist.forecasting.cli import run
     except ImportError as error:
         missing = error.name or str(error)
         extra = backend if missing.partition(".")[0] == packages[backend] else "forecast"
         _stop(f'{missing} is not installed: pip install "timedist[{extra}]"')
     sys.exit(run())
+
+
+@contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Nothing reaches stderr: TensorFlow writes there while it is imported, whatever one sets."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "w", encoding="utf-8") as nothing:
+        os.dup2(nothing.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _stop(message: str) -> None:

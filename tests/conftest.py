@@ -2,6 +2,8 @@
 
 import os
 
+import pytest
+
 BACKENDS = ("jax", "tensorflow", "torch")
 
 
@@ -21,6 +23,15 @@ def pytest_configure(config):
     os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
     os.environ.setdefault("MPLBACKEND", "Agg")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Keep the tests of one row of the family table on one worker: they share what is compiled."""
+    for item in items:
+        case = getattr(item, "callspec", None) and item.callspec.params.get("case")
+        if hasattr(case, "name"):
+            item.add_marker(pytest.mark.xdist_group(case.name))
 
 
 def pytest_report_header(config):

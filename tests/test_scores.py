@@ -39,6 +39,12 @@ def test_crps_of_samples_is_the_double_sum():
     assert_close(scores.crps_samples(Y, SAMPLES), expected, 1e-5, floor=0.1)
 
 
+def test_crps_of_samples_of_another_precision():
+    expected = to_numpy(scores.crps_samples(Y, SAMPLES))
+    assert_close(scores.crps_samples(Y.astype("float64"), SAMPLES), expected, 1e-5)
+    assert_close(scores.crps_samples(Y, SAMPLES.astype("float64")), expected, 1e-5)
+
+
 def test_crps_of_one_sample_is_its_distance():
     assert_close(scores.crps_samples(Y, SAMPLES[:1]), np.abs(Y - SAMPLES[0]), 1e-6)
 

@@ -59,10 +59,12 @@ def crps_samples(y: Tensor, samples: Tensor) -> Tensor:
     >>> float(crps_samples(0.0, [-1.0, 1.0]))
     0.5
     """
-    y, samples = ops.convert_to_tensor(y), ops.sort(ops.convert_to_tensor(samples), axis=0)
+    y, samples = ops.convert_to_tensor(y), ops.convert_to_tensor(samples)
+    dtype = keras.backend.result_type(y.dtype, samples.dtype, float)
+    y, samples = ops.cast(y, dtype), ops.sort(ops.cast(samples, dtype), axis=0)
     number = samples.shape[0]
     distance = ops.mean(ops.abs(samples - y), axis=0)
-    weights = 2.0 * ops.arange(1, number + 1, dtype=samples.dtype) - (number + 1.0)
+    weights = 2.0 * ops.arange(1, number + 1, dtype=dtype) - (number + 1.0)
     weights = ops.reshape(weights, (number, *(1,) * (len(samples.shape) - 1)))
     return distance - ops.sum(weights * samples, axis=0) / number**2
 

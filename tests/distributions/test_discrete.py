@@ -1,6 +1,7 @@
 """What is special about counts and categories."""
 
 import numpy as np
+import pytest
 from helpers import assert_close, gradient, to_numpy, value_and_gradient
 from scipy import stats
 
@@ -77,3 +78,8 @@ def test_cdf_is_a_step_function():
     d = td.Poisson([2.0])
     np.testing.assert_array_equal(to_numpy(d.cdf([3.7])), to_numpy(d.cdf([3.0])))
     np.testing.assert_array_equal(to_numpy(d.cdf([-0.5])), [0.0])
+
+
+def test_a_certain_success_has_no_negative_binomial():
+    with pytest.raises(ValueError, match=r"'probs' must be in \[0, 1\), got 1"):
+        td.NegativeBinomial(total_count=2.0, probs=1.0)

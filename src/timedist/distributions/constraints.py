@@ -72,6 +72,13 @@ unit_interval = Constraint(
     special.logit,
 )
 
+below_one = Constraint(
+    "in [0, 1)",
+    lambda x: (x >= 0.0) & (x < 1.0),
+    ops.sigmoid,
+    special.logit,
+)
+
 simplex = Constraint(
     "non-negative and summing to one along the last axis",
     lambda x: (x >= 0.0) & (ops.abs(ops.sum(x, axis=-1, keepdims=True) - 1.0) < 1e-3),

@@ -277,7 +277,7 @@ class NegativeBinomial(_Counts):
 
     total_count: Tensor = parameter(constraints.positive)
     logits: Tensor = parameter(constraints.real, instead_of="probs", convert=special.logit)
-    probs: Tensor = parameter(constraints.unit_interval, instead_of="logits", convert=ops.sigmoid)
+    probs: Tensor = parameter(constraints.below_one, instead_of="logits", convert=ops.sigmoid)
 
     def _log_prob(self, x: Tensor) -> Tensor:
         r, logits = self.total_count, self.logits
