@@ -119,7 +119,7 @@ class Value:
             if any(row.event_rank for row in rows):
                 raise NotImplementedError
             return list(compat.broadcast_arrays(*tensors))
-        except Exception as error:
+        except Exception as error:  # each backend has its own class for shapes that do not fit
             named = ", ".join(
                 f"{r.name} {tuple(t.shape)}" for r, t in zip(rows, tensors, strict=True)
             )
