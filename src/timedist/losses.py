@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from timedist.distributions import Distribution
-from timedist.interop import as_distribution
+from timedist.interop import as_distribution, is_distribution
 from timedist.layers.accepting import serializable
 from timedist.ops import compat
 
@@ -27,9 +27,8 @@ class NegativeLogLikelihood(keras.losses.Loss):
     Args:
         missing: what a NaN target means. `"error"` (default): a `ValueError` where the numbers can
             be looked at (eager), a NaN loss under compilation. `"mask"`: it counts for nothing,
-            neither
-            in the sum nor in the mean, and its gradient is exactly zero; of an `Independent` event
-            only the missing components are left out.
+            neither in the sum nor in the mean, and its gradient is exactly zero; of an
+            `Independent` event only the missing components are left out.
         reduction: as for any Keras loss: `"sum_over_batch_size"` (default; the mean over what is
             not masked), `"sum"`, `"mean"`, `"mean_with_sample_weight"`, `"none"` or `None`.
         name: name of the loss.
@@ -104,7 +103,7 @@ class NegativeLogLikelihood(keras.losses.Loss):
 
 
 def _checked_distribution(y_pred: Any, name: str) -> Distribution:
-    if isinstance(y_pred, Distribution) or compat.is_native(y_pred):
+    if is_distribution(y_pred):
         return as_distribution(y_pred)
     raise TypeError(
         f"The loss {name!r} takes a distribution but got a {type(y_pred).__name__} of shape "
@@ -158,8 +157,7 @@ def _like_batch(sample_weight: Any, losses: Tensor, name: str) -> Tensor:
     ):
         raise ValueError(
             f"The loss {name!r} got sample weights of shape {given}, expected {expected} (one for "
-            "each "
-            "step) or a prefix of it (one for each sequence)"
+            "each step) or a prefix of it (one for each sequence)"
         )
     behind = (1,) * (len(expected) - len(weight.shape))
     weight = ops.reshape(ops.cast(weight, losses.dtype), (*ops.shape(weight), *behind))

@@ -14,6 +14,21 @@ from timedist.ops import compat, native, random
 Tensor = Any
 
 
+def is_distribution(x: Any) -> bool:
+    """Whether `x` is a distribution, ours or a native one.
+
+    Args:
+        x: anything.
+
+    Returns:
+        True for what `as_distribution` takes.
+
+    >>> is_distribution(0.0)
+    False
+    """
+    return isinstance(x, Distribution) or compat.is_native(x)
+
+
 def as_distribution(distribution: Any) -> Distribution:
     """A `Distribution` from one of ours or a native one of TFP, NumPyro or torch.
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from timedist.distributions import Distribution
+from timedist.interop import is_distribution
 from timedist.ops import compat
 
 
@@ -33,7 +33,7 @@ class AcceptsDistributions(keras.Layer):
         return super().__call__(*args, **kwargs)
 
     def _converted(self, x: Any) -> Any:
-        if isinstance(x, Distribution) or compat.is_native(x):
+        if is_distribution(x):
             return x
         mask = compat.get_keras_mask(x)
         converted = self.dtype_policy.convert_input(x, self.autocast, self.input_dtype)

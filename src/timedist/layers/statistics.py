@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from timedist.distributions import Distribution
-from timedist.interop import NativeDistribution, as_distribution
+from timedist.interop import NativeDistribution, as_distribution, is_distribution
 from timedist.layers.accepting import AcceptsDistributions, serializable
 from timedist.ops import compat
 
@@ -24,7 +24,7 @@ class TakesDistribution(AcceptsDistributions):
     """Base of the layers that take a distribution and give a tensor."""
 
     def _distribution(self, x: Any) -> Distribution:
-        if isinstance(x, Distribution) or compat.is_native(x):
+        if is_distribution(x):
             return as_distribution(x)
         raise TypeError(
             f"The layer {self.name!r} ({type(self).__name__}) takes a distribution but got a "

@@ -8,11 +8,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from timedist.distributions import Distribution
-from timedist.interop import as_distribution
+from timedist.interop import as_distribution, is_distribution
 from timedist.layers.accepting import serializable
 from timedist.layers.symbolic import infer
-from timedist.ops import compat
 
 Tensor = Any
 
@@ -86,7 +84,7 @@ def _folded(x: Tensor) -> Tensor:
 
 def _unfolded(x: Any, batch: Any, time: Any) -> Any:
     lead = (-1, time) if isinstance(time, int) else (batch, time)
-    if isinstance(x, Distribution) or compat.is_native(x):
+    if is_distribution(x):
         distribution = as_distribution(x)
         return distribution.reshape_batch((*lead, *distribution.batch_shape[1:]))
     return ops.reshape(x, (*lead, *ops.shape(x)[1:]))
