@@ -57,13 +57,7 @@ def value_and_gradient(function, *arrays):
     `function` gives a tensor.
     """
     if BACKEND == "jax":
-        import jax
-
-        def both(*args):
-            return jax.vjp(function, *args)
-
-        value, pullback = both(*(ops.convert_to_tensor(a) for a in arrays))
-        gradients = pullback(ops.ones_like(value))
+        value, gradients = compiled_gradient(function)(*(ops.convert_to_tensor(a) for a in arrays))
     elif BACKEND == "tensorflow":
         import tensorflow as tf
 
