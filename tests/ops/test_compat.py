@@ -73,3 +73,8 @@ def test_keras_caller_names_the_layer():
     layer(ops.ones((1, 2)))
     assert found[-1] == ("layer", layer)
     assert compat.keras_caller() is None
+
+
+def test_a_numpy_scalar_keeps_its_digits():
+    with float64_scope():
+        assert float(compat.to_tensor(np.float64(1.1), "float64")) == 1.1

@@ -54,6 +54,41 @@ def test_poisson_fits_and_has_no_gradient():
     np.testing.assert_array_equal(gradient(lambda r: random.poisson(r, 3), rate)[0], 0.0)
 
 
+def test_large_rates_are_drawn_too():
+    rate = np.broadcast_to(np.array([2e9, 1e13, 1e25], "float32"), (4000, 3)).copy()
+    z = to_numpy(random.poisson(ops.convert_to_tensor(rate), 3)).astype("float64")
+    z = (z - rate) / np.sqrt(rate.astype("float64"))
+    assert np.all(np.abs(z.mean(axis=0)) < 5 / 4000**0.5 + np.spacing(rate[0]) / rate[0] ** 0.5)
+
+
+def test_binomial_fits_and_has_no_gradient():
+    n, p = (
+        np.broadcast_to(np.array(x, "float32"), (20000, 4)).copy()
+        for x in ([1.0, 30.0, 1e6, 5.0], [0.3, 0.9, 1e-3, 1.0])
+    )
+    count = ops.convert_to_tensor(n)
+    draws = to_numpy(random.binomial(count, ops.convert_to_tensor(p), 3))
+    assert draws.dtype == "float32"
+    twin = stats.binom(n[0].astype("float64"), p[0].astype("float64"))
+    assert np.all(np.abs(draws.mean(axis=0) - twin.mean()) <= 5 * twin.std() / 20000**0.5 + 1e-5)
+    assert np.all(np.abs(draws.var(axis=0, dtype="float64") - twin.var()) <= 0.08 * twin.var())
+    np.testing.assert_array_equal(gradient(lambda q: random.binomial(count, q, 3), p)[0], 0.0)
+
+
+def test_log_gamma_fits_where_gamma_underflows():
+    a = np.broadcast_to(np.array([1e-4, 0.3, 8.0], "float32"), (20000, 3)).copy()
+    draws = to_numpy(random.log_gamma(ops.convert_to_tensor(a), 3)).astype("float64")
+    assert np.all(np.isfinite(draws))
+    # -a log X is nearly exponential for a tiny shape a.
+    assert stats.kstest(-1e-4 * draws[:, 0], stats.expon.cdf).pvalue > 1e-6
+    for i in (1, 2):
+        assert stats.kstest(np.exp(draws[:, i]), stats.gamma(float(a[0, i])).cdf).pvalue > 1e-6
+    slope = gradient(lambda c: random.log_gamma(c, 3), a)[0]
+    exact = special.polygamma(1, a[0].astype("float64"))  # E[log X] = digamma(a)
+    error = slope.std(axis=0, dtype="float64") / 20000**0.5
+    assert np.all(np.abs(slope.mean(axis=0, dtype="float64") - exact) < 5 * error)
+
+
 def test_categorical_fits():
     logits = np.array([[0.0, 1.0, -np.inf], [2.0, 0.0, 0.0]], "float32")
     draws = to_numpy(random.categorical(ops.convert_to_tensor(logits), (20000,), 3))

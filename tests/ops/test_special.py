@@ -195,3 +195,48 @@ def test_log_poisson_and_binomial_terms_against_scipy(dtype):
         x, y, p = (v.astype("float64") for v in (x, y, p))
         exact = stats.binom(x + y, p).logpmf(x)
         assert_close(to_numpy(terms), exact, {"float32": 2e-5, "float64": 1e-9}[dtype], floor=1.0)
+
+
+def test_python_numbers_are_not_rounded_to_float32():
+    with dtype_scope("float64"):
+        x = special.ops.convert_to_tensor(np.ones(1))
+        assert to_numpy(special.where(x > 2.0, x, 0.1))[0] == 0.1
+        assert to_numpy(special.maximum(x, 1e300))[0] == 1e300
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_ratios_and_products_that_overflow_in_part(dtype):
+    """asinh(x / e^s), e^s sinh(x) and log(1 + (x / s)^2), where a factor is out of range."""
+    far = 0.75 * np.log(float(np.finfo(dtype).max))
+    log_scale = np.array([0.0, 1.0, -far, -far]).astype(dtype)
+    x = np.array([-0.5, 0.0, 3.0, -np.exp(far / 2)]).astype(dtype)
+    exact = np.arcsinh(x[:2].astype("float64") / np.exp(log_scale[:2]))
+    away = np.sign(x[2:]) * (np.log(np.abs(x[2:].astype("longdouble"))) - log_scale[2:] + np.log(2))
+    exact = np.concatenate([exact, away.astype("float64")])
+    with dtype_scope(dtype):
+        convert = special.ops.convert_to_tensor
+        u = special.asinh_ratio(convert(x), convert(log_scale))
+        back = special.exp_sinh(convert(log_scale), u)
+        squares = special.log1p_square(convert(x[2:]), special.ops.exp(convert(log_scale[2:])))
+        slope = gradient(lambda v: special.asinh_ratio(v, convert(log_scale)), x)[0]
+        ratios = special.expm1_ratio(convert(np.array([0.0, 1e-4, 2.0], dtype)))
+    tolerance = {"float32": 2e-5, "float64": 1e-12}[dtype]
+    assert_close(to_numpy(u), exact, tolerance)
+    assert_close(to_numpy(back), x.astype("float64"), 30 * tolerance)
+    assert_close(to_numpy(squares), 2 * (np.abs(exact[2:]) - np.log(2)), tolerance)
+    assert_close(slope[1], np.exp(-1.0), tolerance)
+    exact = [
+        1.0,
+        np.expm1(np.float64(np.array(1e-4, dtype))) / np.array(1e-4, dtype),
+        np.expm1(2) / 2,
+    ]
+    assert_close(to_numpy(ratios), exact, tolerance)
+
+
+def test_the_slope_of_log_ndtr_far_below():
+    x = np.array([-3.0, -30.0, -1e3, -1e8, -5.6e9], "float32")
+    slope = gradient(lambda t: special.log_ndtr(t), x)[0]
+    # The inverse Mills ratio: -x - 1 / x + 2 / x^3 - ... for large -x.
+    wide = x.astype("float64")
+    exact = np.sqrt(2.0 / np.pi) / reference.erfcx(-wide / np.sqrt(2.0))
+    assert_close(slope, exact, 1e-5)

@@ -86,6 +86,11 @@ def is_placeholder(x: Any) -> bool:
     return bool(getattr(x, "is_meta", False))
 
 
+def dtype_of(x: Any) -> str:
+    """The name of the dtype of a tensor."""
+    return keras.backend.standardize_dtype(x.dtype)
+
+
 def epsilon(x: Any) -> float:
     """The rounding unit of the floating dtype of `x`."""
     return float(np.finfo(keras.backend.standardize_dtype(x.dtype)).eps)
@@ -108,7 +113,8 @@ def to_tensor(x: Any, dtype: str) -> Tensor:
     """
     if all(type(part) in (int, float) for part in keras.tree.flatten(x)):
         return ops.convert_to_tensor(x, dtype=dtype)
-    tensor = ops.convert_to_tensor(x)
+    # A NumPy scalar would become a float32, an array keeps its dtype.
+    tensor = ops.convert_to_tensor(np.asarray(x) if isinstance(x, np.generic) else x)
     if keras.backend.standardize_dtype(tensor.dtype) == "string":
         raise TypeError(f"text is no number: {x!r}")
     return ops.cast(tensor, dtype)

@@ -61,16 +61,18 @@ def _fraction(a: Dual, b: Dual, x: Dual, y: Dual) -> Dual:
     """
 
     def denominator(m: Any) -> Dual:
-        later = m * (b - m) * x / (a + (2.0 * m - 1.0)) + m
-        return (a + m) * (a * y - b * x + 1.0 + m * (y + 1.0)) / (a + (2.0 * m + 1.0)) + later
+        later = m * ((b - m) * x) / (a + (2.0 * m - 1.0)) + m
+        return (a + m) / (a + (2.0 * m + 1.0)) * (a * y - b * x + 1.0 + m * (y + 1.0)) + later
 
     def step(m: Tensor, c: Dual, d: Dual) -> tuple[tuple, Dual]:
         scale = a + (2.0 * m - 1.0)
-        numerator = (a + (m - 1.0)) / scale * ((a + b + (m - 1.0)) / scale) * (m * (b - m) * x * x)
+        # In this order no factor overflows: x is small where b is large.
+        grown = (a + b + (m - 1.0)) * x / scale
+        numerator = (a + (m - 1.0)) / scale * grown * (m * ((b - m) * x))
         below = denominator(m)
         d = 1.0 / (numerator * d + below)
         c = numerator / c + below
         return (c, d), c * d
 
-    first = a * (a * y - b * x + 1.0) / (a + 1.0)
+    first = a / (a + 1.0) * (a * y - b * x + 1.0)
     return 1.0 / iterate(step, (first, Dual.constant(0.0, x)), first, _MOST_STEPS)

@@ -37,7 +37,9 @@ def log_gammainc(a: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
     below = x < a + 1.0
     # Each formula sees arguments of its own region only; the other elements get quick ones.
     lower_x = special.where(below, x, 0.0)
-    upper_x = ops.where(below, 4.0 * a + 40.0, x)
+    # Where x is huge, the prefactor is all that counts, and squares in derivatives would overflow.
+    limit = float(special.finfo(x).max) ** (1.0 / 3.0)
+    upper_x = special.minimum(ops.where(below, 4.0 * a + 40.0, x), limit)
     prefactor = special.log_poisson_pmf(a, x, ops.log(x))
     lower = special.minimum(prefactor + ops.log(_series(a, lower_x)), 0.0)
     upper = special.minimum(prefactor + ops.log(a) + ops.log(_fraction(a, upper_x)), 0.0)

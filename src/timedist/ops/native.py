@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 from keras import ops
 
 from timedist.ops import compat, random
@@ -68,3 +69,45 @@ def statistic(native: Any, name: str) -> Tensor:
             f"{type(native).__name__} of {compat.native_library(native)} has no {name}"
         )
     return ops.convert_to_tensor(found() if callable(found) else found)
+
+
+def distributions(library: str) -> Any:
+    """The module of the distributions of a library."""
+    if library == "numpyro":
+        import numpyro.distributions as module
+    elif library == "tensorflow_probability":
+        from tensorflow_probability import distributions as module
+    else:
+        import torch.distributions as module
+    return module
+
+
+def to_array(library: str, x: Tensor) -> Any:
+    """A tensor of the backend as one of a library: itself if it is one, else a copy of it."""
+    backend = {"numpyro": "jax", "tensorflow_probability": "tensorflow"}.get(library, library)
+    if compat.backend_name() == backend:
+        return x
+    array = np.array(compat.to_numpy(x))
+    if backend == "jax":
+        import jax.numpy as jnp
+
+        return jnp.asarray(array)
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return tf.convert_to_tensor(array)
+    import torch
+
+    return torch.from_numpy(array)
+
+
+def from_array(x: Any) -> Any:
+    """A parameter of a native distribution as we take it; Python numbers and our tensors stay."""
+    if compat.is_tensor(x) or isinstance(x, (bool, int, float)):
+        return x
+    return np.asarray(x.detach().cpu() if hasattr(x, "detach") else x)
+
+
+def arguments(native: Any) -> dict[str, Any]:
+    """What a native distribution was made of, by name."""
+    return dict(getattr(native, "parameters", None) or vars(native))

@@ -105,8 +105,33 @@ def gamma(concentration: Tensor, seed: Seed) -> Tensor:
     return torch._standard_gamma(concentration, generator=_torch_generator(seed, concentration))
 
 
+def log_gamma(concentration: Tensor, seed: Seed) -> Tensor:
+    """Logarithms of gamma draws, finite where the draws of a small concentration underflow.
+
+    Source: Marsaglia, Tsang: A Simple Method for Generating Gamma Variables (2000), section 6.
+    """
+    first, second = split(seed, 2)
+    shape, dtype = ops.shape(concentration), compat.dtype_of(concentration)
+    power = ops.log(uniform(shape, dtype, second)) / concentration
+    return ops.log(gamma(concentration + 1.0, first)) + power
+
+
+# Rates from here on are drawn as normal variables: backends count in int32 or int64, and the two
+# distribution functions differ by less than 1e-5.
+_LARGE_RATE = 2.0**30
+
+
 def poisson(rate: Tensor, seed: Seed) -> Tensor:
     """Poisson draws, in the dtype of `rate`; no gradient."""
+    first, second = split(seed, 2)
+    rate = ops.stop_gradient(rate)
+    large = rate > _LARGE_RATE
+    bounded = ops.where(large, ops.full_like(rate, _LARGE_RATE), rate)
+    noise = normal(ops.shape(rate), keras.backend.standardize_dtype(rate.dtype), second)
+    return ops.where(large, rate + ops.sqrt(rate) * noise, _poisson(bounded, first))
+
+
+def _poisson(rate: Tensor, seed: Seed) -> Tensor:
     name = compat.backend_name()
     if name == "jax":
         import jax
@@ -119,6 +144,28 @@ def poisson(rate: Tensor, seed: Seed) -> Tensor:
     import torch
 
     return torch.poisson(rate.detach(), generator=_torch_generator(seed, rate))
+
+
+def binomial(total_count: Tensor, probs: Tensor, seed: Seed) -> Tensor:
+    """Binomial draws, in the dtype of two tensors of one shape; no gradient."""
+    name = compat.backend_name()
+    if name == "jax":
+        import jax
+
+        draws = jax.random.binomial(jax_key(seed), total_count, probs)
+        return jax.lax.stop_gradient(draws.astype(probs.dtype))
+    if name == "tensorflow":
+        import tensorflow as tf
+
+        return tf.stop_gradient(
+            tf.random.stateless_binomial(
+                tf.shape(probs), tf_seed(seed), total_count, probs, output_dtype=probs.dtype
+            )
+        )
+    import torch
+
+    generator = _torch_generator(seed, probs)
+    return torch.binomial(total_count.detach(), probs.detach(), generator=generator)
 
 
 def categorical(logits: Tensor, shape: Sequence, seed: Seed) -> Tensor:

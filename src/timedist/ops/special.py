@@ -9,66 +9,34 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import keras
-import numpy as np
 from keras import ops
 
 from timedist.ops import compat
+
+# One name for all that is elementwise: users of `special` need not know which file has it.
+from timedist.ops.elementary import (  # noqa: F401
+    arcsin,
+    arctan,
+    ceil,
+    cos,
+    cosh,
+    cumsum,
+    finfo,
+    floor,
+    full_like,
+    maximum,
+    minimum,
+    sin,
+    sinh,
+    tan,
+    tanh,
+    where,
+)
 
 Tensor = Any
 
 _LOG_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
 _LOG_2 = math.log(2.0)
-
-
-def finfo(x: Tensor) -> np.finfo:
-    """NumPy's description of the floating dtype of `x`."""
-    return np.finfo(keras.backend.standardize_dtype(x.dtype))
-
-
-def where(condition: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """`keras.ops.where` that lets Python numbers take the dtype of the other branch."""
-    if not hasattr(x, "dtype"):
-        x = ops.cast(x, y.dtype)
-    if not hasattr(y, "dtype"):
-        y = ops.cast(y, x.dtype)
-    return ops.where(condition, x, y)
-
-
-def maximum(x: Tensor, bound: Tensor | float) -> Tensor:
-    """The larger of a tensor and a tensor or number, in the dtype of the first.
-
-    (`keras.ops.maximum` turns float64 into float32 on torch.) NaN stays NaN.
-    """
-    return where(x < bound, bound, x)
-
-
-def minimum(x: Tensor, bound: Tensor | float) -> Tensor:
-    """The smaller of a tensor and a tensor or number, in the dtype of the first; see `maximum`."""
-    return where(x > bound, bound, x)
-
-
-def floor(x: Tensor) -> Tensor:
-    """Largest integer not above `x`, in the dtype of `x` (`keras.ops` may lose float64)."""
-    name = compat.backend_name()
-    if name == "jax":
-        import jax.numpy as jnp
-
-        return jnp.floor(x)
-    if name == "torch":
-        import torch
-
-        return torch.floor(x)
-    return ops.floor(x)
-
-
-def cumsum(x: Tensor) -> Tensor:
-    """Cumulative sum along the last axis, in the dtype of `x` (see `maximum`)."""
-    if compat.backend_name() != "torch":
-        return ops.cumsum(x, axis=-1)
-    import torch
-
-    return torch.cumsum(x, dim=-1)
 
 
 # --- elementary functions without cancellation -------------------------------------------------
@@ -89,7 +57,9 @@ def softplus(x: Tensor) -> Tensor:
 
 def inverse_softplus(y: Tensor) -> Tensor:
     """The x with softplus(x) = y, for y > 0."""
-    return y + ops.log(-ops.expm1(-y))
+    far = y > 50.0
+    inner = where(far, 1.0, y)
+    return ops.where(far, y, inner + ops.log(-ops.expm1(-inner)))
 
 
 def log_sigmoid(x: Tensor) -> Tensor:
@@ -113,22 +83,60 @@ def log1mexp(x: Tensor) -> Tensor:
     return ops.where(near, log_or_minus_inf(-ops.expm1(small)), ops.log1p(-ops.exp(large)))
 
 
-def log1p_square(u: Tensor) -> Tensor:
-    """log(1 + u^2) without overflow."""
-    big = ops.abs(u) > 1.0
-    inside = where(big, 0.0, u)
-    outside = where(big, ops.abs(u), 1.0)
-    far = 2.0 * ops.log(outside) + ops.log1p(ops.square(1.0 / outside))
+def expm1_ratio(x: Tensor) -> Tensor:
+    """(exp(x) - 1) / x, and 1 at 0."""
+    near = ops.abs(x) < 1e-3
+    small, large = where(near, x, 0.0), where(near, 1.0, x)
+    series = 1.0 + small / 2.0 * (1.0 + small / 3.0 * (1.0 + small / 4.0))
+    return ops.where(near, series, ops.expm1(large) / large)
+
+
+def log1p_ratio(x: Tensor) -> Tensor:
+    """log(1 + x) / x, and 1 at 0, with its derivative.
+
+    Near 0 by the series of the inverse hyperbolic tangent.
+    """
+    near = ops.abs(x) < 0.25
+    small, large = where(near, x, 0.0), where(near, 1.0, x)
+    square = ops.square(small / (2.0 + small))
+    series = ops.zeros_like(x)
+    for order in range(19, 1, -2):
+        series = (series + 1.0 / order) * square
+    return ops.where(near, 2.0 / (2.0 + small) * (1.0 + series), ops.log1p(large) / large)
+
+
+def log1p_square(x: Tensor, scale: Tensor | None = None) -> Tensor:
+    """log(1 + (x / scale)^2) without overflow, even of the ratio; `scale` is 1 by default."""
+    scale = ops.ones_like(x) if scale is None else scale + ops.zeros_like(x)
+    big = ops.abs(x) > scale
+    inside = where(big, 0.0, x) / scale
+    outside = ops.where(big, ops.abs(x), scale)
+    far = 2.0 * (ops.log(outside) - ops.log(scale)) + ops.log1p(ops.square(scale / outside))
     return ops.where(big, far, ops.log1p(ops.square(inside)))
 
 
 def asinh(x: Tensor) -> Tensor:
     """Inverse of sinh, without cancellation for negative x (and in float64 on every backend)."""
-    size = ops.abs(x)
-    far = size > 1e8
-    near = where(far, 1.0, size)
+    return asinh_ratio(x, ops.zeros_like(x))
+
+
+def asinh_ratio(x: Tensor, log_scale: Tensor) -> Tensor:
+    """asinh(x / exp(log_scale)) without overflow of the ratio, with a derivative at 0."""
+    size = -minus_abs(x)
+    log_size = ops.log(where(size > 0.0, size, 1.0)) - log_scale
+    far = (log_size > 19.0) & (size > 0.0)
+    least = 8.0 - math.log(float(finfo(x).max))
+    near = where(far, 0.0, size) * ops.exp(-maximum(log_scale, least))
     value = ops.log1p(near + ops.square(near) / (1.0 + ops.sqrt(1.0 + ops.square(near))))
-    return ops.sign(x) * ops.where(far, ops.log(where(far, size, 1.0)) + _LOG_2, value)
+    value = ops.where(far, log_size + _LOG_2, value)
+    return ops.where(x < 0.0, -value, value)
+
+
+def exp_sinh(log_scale: Tensor, x: Tensor) -> Tensor:
+    """exp(log_scale) sinh(x), where one factor may overflow and the product does not."""
+    minus = minus_abs(x)
+    size = -0.5 * ops.expm1(2.0 * minus) * ops.exp(log_scale - minus)
+    return ops.where(x < 0.0, -size, size)
 
 
 def log_cosh(x: Tensor) -> Tensor:
@@ -210,6 +218,12 @@ def stirling_error(x: Tensor) -> Tensor:
     return ops.where(large, _stirling_series(series_at), direct)
 
 
+def log_gamma_step(a: Tensor) -> Tensor:
+    """log Gamma(a + 1/2) - log Gamma(a) - log(a) / 2; by Stirling, so that none cancels."""
+    errors = stirling_error(a + 0.5) - stirling_error(a)
+    return a * ops.log1p(0.5 / a) - 0.5 + errors
+
+
 def _stirling_series(x: Tensor) -> Tensor:
     inverse = 1.0 / x
     square = inverse * inverse
@@ -241,6 +255,13 @@ def digamma_error(x: Tensor) -> Tensor:
     direct_at = where(large, 15.0, x)
     direct = digamma(direct_at) - ops.log(direct_at) + 0.5 / direct_at
     return ops.where(large, series, direct)
+
+
+def log_beta(a: Tensor, b: Tensor) -> Tensor:
+    """log of the beta function of a, b > 0, without the cancellation of three log gammas."""
+    errors = stirling_error(a) + stirling_error(b) - stirling_error(a + b)
+    powers = (a - 0.5) * ops.log1p(b / a) + (b - 0.5) * ops.log1p(a / b)
+    return errors - powers - 0.5 * ops.log(a + b) + _LOG_SQRT_2PI
 
 
 def deviance(x: Tensor, mean: Tensor, log_mean: Tensor | None = None) -> Tensor:
@@ -292,6 +313,16 @@ def log_binomial_term(x: Tensor, y: Tensor, log_p: Tensor, log_q: Tensor) -> Ten
     return errors - deviances + 0.5 * (log_n - ops.log(x) - ops.log(y)) - _LOG_SQRT_2PI
 
 
+def log_negative_binomial_pmf(k: Tensor, r: Tensor, log_p: Tensor, log_q: Tensor) -> Tensor:
+    """log [Gamma(r+k) / (Gamma(r) k!) q^r p^k] for k >= 0; `log_p` may be -inf."""
+    impossible = log_p == -math.inf
+    zero = k == 0.0
+    safe_p, safe_q = where(impossible, -_LOG_2, log_p), where(impossible, -_LOG_2, log_q)
+    safe = where(zero, 1.0, k)
+    term = log_binomial_term(r, safe, safe_q, safe_p) - ops.log1p(safe / r)
+    return ops.where(zero, r * log_q, where(impossible, -math.inf, term))
+
+
 # --- the normal distribution function ----------------------------------------------------------
 
 
@@ -319,26 +350,47 @@ def log_ndtr(x: Tensor) -> Tensor:
 
 
 def _log_ndtr_below(x: Tensor) -> Tensor:
-    """log ndtr for x <= 0; on TensorFlow the far tail by the continued fraction of the Mills ratio.
-
-    Source: NIST Digital Library of Mathematical Functions, 7.9.3.
-    """
-    name = compat.backend_name()
-    if name == "jax":
-        import jax.scipy.special as jsp
-
-        return jsp.log_ndtr(x)
-    if name == "torch":
-        import torch
-
-        return torch.special.log_ndtr(x)
+    """log ndtr for x <= 0, by the backend's function if it has one, else from the Mills ratio."""
+    if compat.backend_name() != "tensorflow":
+        return _native_log_ndtr(x)
     low = x < -4.0
     middle = ops.log(ndtr(where(low, -4.0, x)))
     t = where(low, -x, 4.0)
+    return ops.where(low, -0.5 * t * t - _LOG_SQRT_2PI - ops.log(_inverse_mills(t)), middle)
+
+
+def _inverse_mills(t: Tensor) -> Tensor:
+    """Density over upper tail of the standard normal distribution for t >= 4, a fraction.
+
+    Source: NIST Digital Library of Mathematical Functions, 7.9.3.
+    """
     fraction = t
-    for order in range(60, 0, -1):
+    for order in range(30, 0, -1):
         fraction = t + order / fraction
-    return ops.where(low, -0.5 * t * t - _LOG_SQRT_2PI - ops.log(fraction), middle)
+    return fraction
+
+
+@ops.custom_gradient
+def _native_log_ndtr(x: Tensor) -> Any:
+    """JAX's or torch's own for x <= 0, with a slope that does not cancel as theirs.
+
+    In float32 those are off by some per cent at -1000, and farther out wrong or NaN.
+    """
+
+    def gradient(*received: Tensor, upstream: Tensor = None) -> Tensor:
+        upstream = received[0] if upstream is None else upstream
+        low = x < -4.0
+        near = where(low, -4.0, x)
+        middle = ops.exp(-0.5 * near * near - _LOG_SQRT_2PI) / ndtr(near)
+        return upstream * ops.where(low, _inverse_mills(where(low, -x, 4.0)), middle)
+
+    if compat.backend_name() == "jax":
+        import jax.scipy.special as jsp
+
+        return jsp.log_ndtr(x), gradient
+    import torch
+
+    return torch.special.log_ndtr(x), gradient
 
 
 def ndtri(p: Tensor) -> Tensor:

@@ -1,0 +1,129 @@
+"""Functions of arrays that keep their dtype, where those of `keras.ops` may not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from timedist.ops import compat
+
+Tensor = Any
+
+
+def finfo(x: Tensor) -> np.finfo:
+    """NumPy's description of the floating dtype of `x`."""
+    return np.finfo(keras.backend.standardize_dtype(x.dtype))
+
+
+def where(condition: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """`keras.ops.where` that lets Python numbers take the dtype of the other branch."""
+    # (A cast of a Python number goes by way of float32 on TensorFlow.)
+    if not hasattr(x, "dtype"):
+        x = ops.convert_to_tensor(x, dtype=y.dtype)
+    if not hasattr(y, "dtype"):
+        y = ops.convert_to_tensor(y, dtype=x.dtype)
+    return ops.where(condition, x, y)
+
+
+def full_like(x: Tensor, number: float) -> Tensor:
+    """A number in the shape and dtype of a tensor.
+
+    (`keras.ops.full_like` reads the number on torch, where Keras infers shapes without numbers.)
+    """
+    return ops.zeros_like(x) + number
+
+
+def maximum(x: Tensor, bound: Tensor | float) -> Tensor:
+    """The larger of a tensor and a tensor or number, in the dtype of the first.
+
+    (`keras.ops.maximum` turns float64 into float32 on torch.) NaN stays NaN.
+    """
+    return where(x < bound, bound, x)
+
+
+def minimum(x: Tensor, bound: Tensor | float) -> Tensor:
+    """The smaller of a tensor and a tensor or number, in the dtype of the first; see `maximum`."""
+    return where(x > bound, bound, x)
+
+
+def floor(x: Tensor) -> Tensor:
+    """Largest integer not above `x`, in the dtype of `x` (`keras.ops` may lose float64)."""
+    name = compat.backend_name()
+    if name == "jax":
+        import jax.numpy as jnp
+
+        return jnp.floor(x)
+    if name == "torch":
+        import torch
+
+        return torch.floor(x)
+    return ops.floor(x)
+
+
+def ceil(x: Tensor) -> Tensor:
+    """Smallest integer not below `x`, in the dtype of `x`; see `floor`."""
+    return -floor(-x)
+
+
+def cumsum(x: Tensor) -> Tensor:
+    """Cumulative sum along the last axis, in the dtype of `x` (see `maximum`)."""
+    if compat.backend_name() != "torch":
+        return ops.cumsum(x, axis=-1)
+    import torch
+
+    return torch.cumsum(x, dim=-1)
+
+
+# --- functions that keep their dtype ------------------------------------------------------------
+
+
+def _in_dtype(name: str, x: Tensor) -> Tensor:
+    """A function of `keras.ops` by name, from JAX itself where Keras's gives float32 of float64."""
+    if compat.backend_name() == "jax":
+        import jax.numpy as jnp
+
+        return getattr(jnp, name)(x)
+    return getattr(ops, name)(x)
+
+
+def sin(x: Tensor) -> Tensor:
+    """Sine."""
+    return _in_dtype("sin", x)
+
+
+def cos(x: Tensor) -> Tensor:
+    """Cosine."""
+    return _in_dtype("cos", x)
+
+
+def tan(x: Tensor) -> Tensor:
+    """Tangent."""
+    return _in_dtype("tan", x)
+
+
+def sinh(x: Tensor) -> Tensor:
+    """Hyperbolic sine."""
+    return _in_dtype("sinh", x)
+
+
+def cosh(x: Tensor) -> Tensor:
+    """Hyperbolic cosine."""
+    return _in_dtype("cosh", x)
+
+
+def tanh(x: Tensor) -> Tensor:
+    """Hyperbolic tangent."""
+    return _in_dtype("tanh", x)
+
+
+def arctan(x: Tensor) -> Tensor:
+    """Inverse of the tangent."""
+    return _in_dtype("arctan", x)
+
+
+def arcsin(x: Tensor) -> Tensor:
+    """Inverse of the sine."""
+    return _in_dtype("arcsin", x)

@@ -1,0 +1,115 @@
+"""Compiling and differentiating functions of tensors, the same way on every backend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from timedist.ops import compat
+
+Tensor = Any
+
+
+@contextmanager
+def float64_scope() -> Iterator[None]:
+    """Lets JAX keep float64; the other backends always do."""
+    if compat.backend_name() == "jax":
+        import jax
+
+        scope: Any = jax.enable_x64(True)
+    else:
+        scope = nullcontext()
+    with scope:
+        yield
+
+
+def dtype_scope(dtype: str) -> Any:
+    """A context in which arrays of `dtype` keep it on every backend."""
+    return float64_scope() if dtype == "float64" else nullcontext()
+
+
+def compiled(function: Callable) -> Callable:
+    """`function` (of tensors, giving nested structures of them) as a compiled function.
+
+    On torch it stays as it is: compiling needs a C compiler there.
+    """
+    if compat.backend_name() == "jax":
+        import jax
+
+        return jax.jit(function)
+    if compat.backend_name() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(function, autograph=False)
+    return function
+
+
+def value_and_gradient(function: Callable, *arrays: Any) -> tuple[np.ndarray, tuple]:
+    """`function(*arrays)` and the gradients of its sum to each array, all as NumPy.
+
+    Args:
+        function: of tensors, gives one tensor.
+        *arrays: floating arrays, of the dtype to compute in.
+
+    Returns:
+        The value, and a tuple of gradients in the shapes of the arrays.
+    """
+    tensors = [ops.convert_to_tensor(array) for array in arrays]
+    value, gradients = _differentiated(function)(*tensors)
+    return compat.to_numpy(value), tuple(compat.to_numpy(g) for g in gradients)
+
+
+def compiled_gradient(function: Callable) -> Callable:
+    """A function of tensors that gives `(value, gradients)`, compiled on JAX and TensorFlow."""
+    if compat.backend_name() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(_differentiated(function), autograph=False)
+    return _differentiated(function)
+
+
+def _differentiated(function: Callable) -> Callable:
+    by_backend = {"jax": _by_jax, "tensorflow": _by_tape, "torch": _by_autograd}
+    return by_backend[compat.backend_name()](function)
+
+
+def _by_jax(function: Callable) -> Callable:
+    import jax
+
+    def both(*args: Tensor) -> tuple:
+        value, pullback = jax.vjp(function, *args)
+        return value, pullback(ops.ones_like(value))
+
+    # One program is quicker to compile than the many small ones of its operations.
+    return jax.jit(both)
+
+
+def _by_tape(function: Callable) -> Callable:
+    import tensorflow as tf
+
+    def both(*args: Tensor) -> tuple:
+        with tf.GradientTape() as tape:
+            tape.watch(args)
+            value = function(*args)
+        return value, tape.gradient(value, args, unconnected_gradients="zero")
+
+    return both
+
+
+def _by_autograd(function: Callable) -> Callable:
+    import torch
+
+    def both(*args: Tensor) -> tuple:
+        tensors = [arg.detach().clone().requires_grad_(True) for arg in args]
+        value = function(*tensors)
+        gradients = [torch.zeros_like(t) for t in tensors]
+        if value.requires_grad:
+            found = torch.autograd.grad(value.sum(), tensors, allow_unused=True)
+            gradients = [z if g is None else g for z, g in zip(gradients, found, strict=True)]
+        return value, tuple(gradients)
+
+    return both

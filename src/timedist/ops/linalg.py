@@ -1,0 +1,95 @@
+"""Triangular systems of vectors that broadcast against a batch of matrices, and factorisations."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from timedist.ops import compat, special
+
+Tensor = Any
+
+
+def transpose(x: Tensor) -> Tensor:
+    """Matrices with rows and columns exchanged."""
+    return ops.swapaxes(x, -1, -2)
+
+
+def matmul(a: Tensor, b: Tensor) -> Tensor:
+    """Products of matrices, broadcast, in full precision.
+
+    (`keras.ops.matmul` gives float32 of float64 on torch, and JAX rounds float32 on some devices.)
+    """
+    name = compat.backend_name()
+    if name == "jax":
+        import jax.numpy as jnp
+
+        return jnp.matmul(a, b, precision="highest")
+    if name == "torch":
+        import torch
+
+        return torch.matmul(a, b)
+    return ops.matmul(a, b)
+
+
+def product(matrix: Tensor, x: Tensor) -> Tensor:
+    """Matrices `(..., n, m)` times vectors `(..., m)`, broadcast."""
+    return _by_columns(matmul, matrix, x)
+
+
+def gram(matrix: Tensor) -> Tensor:
+    """Matrices times their own transpose."""
+    return matmul(matrix, transpose(matrix))
+
+
+def diagonal(matrix: Tensor) -> Tensor:
+    """The diagonals of square matrices `(..., n, n)`, shape `(..., n)`."""
+    return ops.diagonal(matrix, axis1=-2, axis2=-1)
+
+
+def diagonal_matrix(x: Tensor) -> Tensor:
+    """Square matrices `(..., n, n)` with the vectors `(..., n)` on their diagonals."""
+    eye = np.eye(int(x.shape[-1]), dtype=bool)
+    return special.where(ops.convert_to_tensor(eye), x[..., None], 0.0)
+
+
+def solve_triangular(matrix: Tensor, x: Tensor, lower: bool = True) -> Tensor:
+    """The vectors y with `matrix y = x`.
+
+    Args:
+        matrix: triangular matrices, shape `batch + (n, n)`.
+        x: vectors, shape `(..., n)` that broadcasts against `batch + (n,)`.
+        lower: whether the matrices are lower or upper triangular.
+
+    Returns:
+        Tensor of the broadcast shape `(..., n)`.
+    """
+    if len(x.shape) < len(matrix.shape) - 1:
+        x = compat.broadcast_arrays(x, matrix[..., 0])[0]
+    return _by_columns(lambda a, b: ops.solve_triangular(a, b, lower=lower), matrix, x)
+
+
+def _by_columns(function: Callable, matrix: Tensor, x: Tensor) -> Tensor:
+    """`function(matrix, columns)` of vectors; those that share a matrix are columns side by side.
+
+    So a block of samples does not repeat the matrices.
+    """
+    shape = ops.shape(x)
+    extra = len(shape) + 1 - len(matrix.shape)
+    if extra <= 0:
+        return function(matrix, x[..., None])[..., 0]
+    columns = ops.moveaxis(ops.reshape(x, (-1, *shape[extra:])), 0, -1)
+    y = ops.moveaxis(function(matrix, columns), -1, 0)
+    return ops.reshape(y, (*shape[:extra], *ops.shape(y)[1:]))
+
+
+def log1p_squared_norm(x: Tensor) -> Tensor:
+    """log(1 + |x|^2) of the vectors along the last axis, without overflow."""
+    size = ops.stop_gradient(ops.max(ops.abs(x), axis=-1))
+    size = special.where((size > 1.0) & (size < math.inf), size, 1.0)
+    total = ops.sum(ops.square(x / size[..., None]), axis=-1)
+    return 2.0 * ops.log(size) + ops.log1p(total + (ops.square(1.0 / size) - 1.0))

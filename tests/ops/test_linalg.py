@@ -1,0 +1,53 @@
+"""Triangular systems against NumPy."""
+
+import numpy as np
+import pytest
+from helpers import float64_scope, gradient, to_numpy
+from keras import ops
+
+from timedist.ops import linalg
+
+RNG = np.random.default_rng(0)
+LOWER = np.tril(RNG.normal(size=(4, 3, 3)), -1) + 2.0 * np.eye(3)
+
+
+@pytest.mark.parametrize(
+    "shape", [(3,), (1, 3), (4, 3), (5, 1, 3), (2, 5, 4, 3), (0, 4, 3)], ids=str
+)
+@pytest.mark.parametrize("lower", [True, False])
+def test_solutions_of_vectors_that_broadcast(shape, lower):
+    matrix = LOWER if lower else LOWER.swapaxes(-1, -2)
+    x = RNG.normal(size=shape)
+    with float64_scope():
+        y = to_numpy(linalg.solve_triangular(*map(ops.convert_to_tensor, (matrix, x)), lower))
+        back = to_numpy(linalg.product(*map(ops.convert_to_tensor, (matrix, y))))
+    assert y.shape == np.broadcast_shapes(shape, (4, 3))
+    assert y.dtype == back.dtype == "float64"
+    expected = np.linalg.solve(matrix, np.broadcast_to(x, y.shape)[..., None])[..., 0]
+    np.testing.assert_allclose(y, expected, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(back, np.broadcast_to(x, y.shape), rtol=1e-12, atol=1e-12)
+
+
+def test_one_matrix_for_many_vectors():
+    x = RNG.normal(size=(5, 4, 3)).astype("float32")
+    matrix = LOWER[:1].astype("float32")
+    y = to_numpy(linalg.solve_triangular(*map(ops.convert_to_tensor, (matrix, x))))
+    np.testing.assert_allclose(np.einsum("ij,...j->...i", matrix[0], y), x, rtol=1e-4, atol=1e-5)
+
+
+def test_diagonals():
+    x = np.array([[1.0, 2.0], [3.0, 4.0]], "float32")
+    matrix = linalg.diagonal_matrix(ops.convert_to_tensor(x))
+    np.testing.assert_array_equal(to_numpy(matrix), x[..., None] * np.eye(2))
+    np.testing.assert_array_equal(to_numpy(linalg.diagonal(matrix)), x)
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-4, 0.5, 1.0, 3.0, 1e10, 1e30])
+def test_log_of_one_plus_the_squared_norm(size):
+    direction = np.array([0.6, -0.8], "float32")
+    x = (size * direction).astype("float32")
+    value = to_numpy(linalg.log1p_squared_norm(ops.convert_to_tensor(x)))
+    exact = x.astype("float64")
+    np.testing.assert_allclose(value, np.log1p(exact @ exact), rtol=1e-6)
+    slope = gradient(linalg.log1p_squared_norm, x)[0]
+    np.testing.assert_allclose(slope, 2 * exact / (1 + exact @ exact), rtol=1e-5)
