@@ -1,10 +1,13 @@
 """Chooses the backend before Keras is imported: `pytest --backend jax|tensorflow|torch`."""
 
+import gc
 import os
+from pathlib import Path
 
 import pytest
 
 BACKENDS = ("jax", "tensorflow", "torch")
+MOST_MAPS = 20000  # Linux allows a process 65530
 
 
 def pytest_addoption(parser):
@@ -22,6 +25,9 @@ def pytest_configure(config):
     # Compiling is most of what a test costs on JAX; optimising tiny programs is half of that.
     os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
     os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
+    # One thread a worker: threads that wait for each other's core cost more than they bring.
+    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        os.environ.setdefault(name, "1")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
     os.environ.setdefault("MPLBACKEND", "Agg")
 
@@ -33,6 +39,20 @@ def pytest_collection_modifyitems(items):
         case = getattr(item, "callspec", None) and item.callspec.params.get("case")
         if hasattr(case, "name"):
             item.add_marker(pytest.mark.xdist_group(case.name))
+
+
+def pytest_runtest_teardown(item):
+    """Forget compiled programs before there are too many: each maps memory, which has a limit."""
+    if item.config.getoption("--backend") == "jax" and _number_of_maps() > MOST_MAPS:
+        import jax
+
+        jax.clear_caches()
+        gc.collect()
+
+
+def _number_of_maps():
+    maps = Path("/proc/self/maps")
+    return maps.read_bytes().count(b"\n") if maps.exists() else 0
 
 
 def pytest_report_header(config):

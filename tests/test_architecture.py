@@ -6,6 +6,7 @@ import inspect
 import json
 import os
 import re
+import statistics
 import subprocess
 import sys
 from functools import cache
@@ -20,9 +21,11 @@ PACKAGE = SOURCE / "timedist"
 # Imports go downward or stay on a level. A leaf is imported by the top only.
 LEVELS = {
     "ops": 0,
+    "checks": 1,
     "scores": 1,
     "distributions": 1,
     "layers": 2,
+    "targets": 2,
     "losses": 2,
     "metrics": 2,
     "prediction": 2,
@@ -31,13 +34,16 @@ LEVELS = {
     "datasets": 3,
     "plotting": 3,
     "parallel": 3,
+    "testing": 3,
     "": 3,  # timedist itself, which gathers the public names
     "forecasting": 4,
     "__main__": 5,
 }
-LEAVES = ("datasets", "plotting", "parallel")
+# What families share is in their parents.
+PARENTS = ("Distribution", "LocationScale", "Symmetric", "Pushforward", "Integers", "Counts")
+LEAVES = ("datasets", "plotting", "parallel", "testing")
 BACKENDS = ("jax", "tensorflow", "torch", "numpyro", "tensorflow_probability", "jaxlib")
-LONGEST_FILE, LONGEST_FUNCTION = 500, 60
+LONGEST_FILE, LONGEST_FUNCTION, LONGEST_FAMILY = 500, 60, 40
 
 
 def module_name(path):
@@ -191,6 +197,37 @@ def test_no_function_is_too_long():
         and node.end_lineno - node.lineno + 1 > LONGEST_FUNCTION
     }
     assert not wrong
+
+
+def lines_of_code(node):
+    """The lines of a class that are neither docstring, comment nor empty."""
+    kept = set()
+    docstrings = {
+        id(part.body[0])
+        for part in ast.walk(node)
+        if isinstance(part, (ast.FunctionDef, ast.ClassDef)) and ast.get_docstring(part)
+    }
+    for part in ast.walk(node):
+        if isinstance(part, ast.stmt) and id(part) not in docstrings:
+            simple = not hasattr(part, "body")
+            kept.update(range(part.lineno, (part.end_lineno if simple else part.lineno) + 1))
+    return len(kept)
+
+
+def test_families_are_short():
+    from timedist import distributions
+
+    lengths = {
+        node.name: lines_of_code(node)
+        for module, path in MODULES.items()
+        if module.startswith("timedist.distributions.")
+        for node in tree(path).body
+        if isinstance(node, ast.ClassDef) and node.name in distributions.__all__
+        if node.name not in PARENTS
+    }
+    middle = statistics.median(lengths.values())
+    print(f"median {middle} lines of code in {len(lengths)} families: {lengths}")
+    assert middle <= LONGEST_FAMILY
 
 
 def public_objects():

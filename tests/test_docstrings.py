@@ -37,7 +37,7 @@ def test_some_docstrings_have_examples():
     assert sum(">>>" in text for text in texts) >= 10
 
 
-@pytest.mark.parametrize("page", ["README.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/own_family.md"])
 def test_pages(page, tmp_path, monkeypatch):
     blocks = FENCE.findall((ROOT / page).read_text())
     if not blocks:
