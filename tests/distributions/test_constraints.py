@@ -12,6 +12,9 @@ ALL = {
     "positive": constraints.positive,
     "greater than 1": constraints.greater_than(1.0),
     "greater than 2, from 5": constraints.greater_than(2.0, start=5.0),
+    "real, from -2": constraints.real_from(-2.0),
+    "between 0 and 1/2, from 0.1": constraints.between(0.0, 0.5, start=0.1),
+    "increasing": constraints.increasing(),
     "unit interval": constraints.unit_interval,
     "simplex": constraints.simplex,
 }
@@ -38,14 +41,32 @@ def test_to_raw_inverts_to_valid(name):
     np.testing.assert_allclose(again, raw, rtol=1e-4, atol=1e-4)
 
 
-def test_starts_and_slopes():
-    start = constraints.greater_than(2.0, start=5.0).to_valid(ops.zeros((1,)))
-    np.testing.assert_allclose(to_numpy(start), 5.0, rtol=1e-6)
-    np.testing.assert_allclose(
-        to_numpy(constraints.positive.to_valid(ops.zeros((1,)))), np.log(2), rtol=1e-5
-    )
+@pytest.mark.parametrize(
+    ("constraint", "start"),
+    [
+        (constraints.positive, 1.0),
+        (constraints.greater_than(2.0), 3.0),
+        (constraints.greater_than(2.0, start=5.0), 5.0),
+        (constraints.real_from(-2.0), -2.0),
+        (constraints.between(2.0, 6.0), 4.0),
+        (constraints.between(0.0, 0.5, start=0.1), 0.1),
+        (constraints.increasing(), [0.0, 1.0, 2.0]),
+        (constraints.increasing([-1.0, -0.5, 3.0]), [-1.0, -0.5, 3.0]),
+    ],
+)
+def test_starts(constraint, start):
+    found = to_numpy(constraint.to_valid(ops.zeros(np.shape(start) or (1,))))
+    np.testing.assert_allclose(found, np.atleast_1d(start), rtol=2e-5)
+
+
+def test_slope():
     slope = gradient(constraints.positive.to_valid, np.zeros(1, "float32"))[0]
-    np.testing.assert_allclose(slope, 0.5)
+    np.testing.assert_allclose(slope, 1.0 - np.exp(-1.0), rtol=1e-6)
+
+
+@pytest.mark.parametrize("wrong", [[1.0, 1.0, 2.0], [0.0, 2.0, 1.0], [0.0, np.nan, 1.0]])
+def test_what_does_not_increase(wrong):
+    assert not to_numpy(constraints.ordered.holds(ops.convert_to_tensor(wrong))).all()
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -53,3 +74,25 @@ def test_nan_is_never_valid(name):
     assert not np.any(
         to_numpy(ALL[name].holds(ops.convert_to_tensor(np.array([np.nan], "float32"))))
     )
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_cholesky_factors_from_packed_entries(dtype):
+    raw = np.array([[0.0, 5.0, 1.0, -7.0, 8.0, -2.0], [-1e6, 1e6, 1e6, 0.0, 1.0, -1e3]], dtype)
+    constraint = constraints.lower_cholesky
+    with dtype_scope(dtype):
+        valid = constraint.to_valid(ops.convert_to_tensor(raw))
+        assert to_numpy(valid).dtype == dtype
+        assert np.all(to_numpy(constraint.holds(valid)))
+        again = to_numpy(constraint.to_raw(valid))
+        matrix = to_numpy(valid)
+    np.testing.assert_array_equal(matrix[0][np.tril_indices(3, -1)], [5.0, -7.0, 8.0])
+    np.testing.assert_array_equal(np.triu(matrix, 1), 0.0)
+    start = to_numpy(constraints.positive.to_valid(ops.zeros((1,))))
+    np.testing.assert_allclose(matrix[0, 0, 0], start[0], rtol=1e-5)
+    np.testing.assert_allclose(again[0], raw[0], rtol=1e-4, atol=1e-5)
+
+
+def test_a_number_of_entries_that_makes_no_triangle_is_refused():
+    with pytest.raises(ValueError, match=r"n \(n \+ 1\) / 2 entries, got 4"):
+        constraints.lower_cholesky.to_valid(ops.zeros((2, 4)))

@@ -1,7 +1,8 @@
-"""What is special about the families on the real line."""
+"""What is special about the symmetric families on the real line."""
 
 import numpy as np
 import pytest
+import scoringrules
 from helpers import assert_close, fast, gradient, to_numpy
 from keras import ops
 from scipy import stats
@@ -13,6 +14,7 @@ FAMILIES = {
     "Laplace": (td.Laplace, stats.laplace),
     "Logistic": (td.Logistic, stats.logistic),
     "StudentT": (lambda: td.StudentT(3.0), lambda: stats.t(3.0)),
+    "Cauchy": (td.Cauchy, stats.cauchy),
 }
 
 
@@ -48,23 +50,26 @@ def test_slopes_at_the_centre(name):
     )
 
 
-def test_student_t_moments_where_they_do_not_exist():
-    d = td.StudentT(df=[0.5, 1.0, 1.5, 2.0, 3.0], loc=1.0)
-    np.testing.assert_array_equal(to_numpy(d.mean()), [np.nan, np.nan, 1.0, 1.0, 1.0])
-    np.testing.assert_allclose(
-        to_numpy(d.variance()), [np.nan, np.nan, np.inf, np.inf, 3.0], rtol=1e-6
-    )
-    np.testing.assert_array_equal(to_numpy(d.mode()), np.ones(5))
-
-
-def test_student_t_with_many_degrees_of_freedom_is_normal():
-    x = np.linspace(-5, 5, 11).astype("float32")
-    t, normal = td.StudentT(1e9), td.Normal()
-    assert_close(to_numpy(t.log_prob(x)), to_numpy(normal.log_prob(x)), 1e-5, floor=1.0)
-    assert_close(to_numpy(t.entropy()), to_numpy(normal.entropy()), 1e-5)
-
-
 def test_quantiles_at_the_ends():
     d = td.Normal([0.0, 5.0], 2.0)
     np.testing.assert_array_equal(to_numpy(d.quantile(0.0)), [-np.inf, -np.inf])
     np.testing.assert_array_equal(to_numpy(d.quantile(1.0)), [np.inf, np.inf])
+
+
+@pytest.mark.parametrize("name", ["Normal", "Laplace", "Logistic"])
+def test_crps_against_scoringrules(name):
+    y = np.linspace(-30.0, 30.0, 13)
+    exact = getattr(scoringrules, f"crps_{name.lower()}")(y, 1.0, 2.0)
+    result = FAMILIES[name][0](1.0, 2.0).crps(y.astype("float32"))
+    assert_close(to_numpy(result), exact, 2e-6)
+
+
+@pytest.mark.parametrize("family", [td.Normal, td.Laplace, td.Cauchy, td.Gumbel])
+def test_divergences_near_and_far_do_not_cancel(family):
+    """Twice the shift, four times the divergence; and finite for scales 1e15 apart."""
+    d = family(0.0, 1.0)
+    near = family([1e-3, 2e-3], 1.0)
+    small, large = to_numpy(d.kl_divergence(near))
+    assert 0.0 < small < 1e-5
+    np.testing.assert_allclose(large / small, 4.0, rtol=0.01)
+    assert np.all(np.isfinite(to_numpy(d.kl_divergence(family([0.0, 1e5], 1e15)))))

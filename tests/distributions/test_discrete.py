@@ -1,8 +1,8 @@
-"""What is special about counts and categories."""
+"""What is special about yes and no and categories."""
 
 import numpy as np
 import pytest
-from helpers import assert_close, gradient, to_numpy, value_and_gradient
+from helpers import gradient, to_numpy, value_and_gradient
 from scipy import stats
 
 from timedist import distributions as td
@@ -56,30 +56,62 @@ def test_categories_have_no_mean_and_the_message_says_what_there_is():
         raise AssertionError("no error")
 
 
-def test_large_counts_in_float32():
-    rate, k = np.array([1e6, 1e6, 3e3], "float32"), np.array([1e6, 1.002e6, 3.3e3], "float32")
-    exact = stats.poisson(rate.astype("float64"))
-    wide = k.astype("float64")
-    assert_close(to_numpy(td.Poisson(rate).log_prob(k)), exact.logpmf(wide), 2e-5, floor=1.0)
-    r, logits = np.array([50.0, 1e4], "float32"), np.array([5.0, 0.0], "float32")
-    counts = np.array([8000.0, 10100.0], "float32")
-    twin = stats.nbinom(r.astype("float64"), 1 / (1 + np.exp(logits.astype("float64"))))
-    result = to_numpy(td.NegativeBinomial(r, logits).log_prob(counts))
-    assert_close(result, twin.logpmf(counts.astype("float64")), 2e-5, floor=1.0)
+def test_the_score_of_a_yes_is_the_brier_score():
+    probs = np.array([0.1, 0.5, 0.9], "float32")
+    d = td.Bernoulli(probs=probs)
+    for value in (0.0, 1.0):
+        np.testing.assert_allclose(to_numpy(d.crps(value)), (probs - value) ** 2, rtol=1e-5)
+    # Beyond the support the score grows by the distance.
+    beyond, end = to_numpy(d.crps(3.0)), to_numpy(d.crps(1.0))
+    np.testing.assert_allclose(beyond, end + 2.0, rtol=1e-6)
+    assert np.isnan(to_numpy(d.crps(np.nan))).all()
 
 
-def test_quantiles_at_the_ends():
-    d = td.Poisson([0.1, 30.0])
-    np.testing.assert_array_equal(to_numpy(d.quantile(0.0)), [0.0, 0.0])
-    np.testing.assert_array_equal(to_numpy(d.quantile(1.0)), [np.inf, np.inf])
+def test_the_score_of_ordered_categories_is_the_ranked_probability_score():
+    d = td.OrderedLogistic(cutpoints=[-1.0, 0.5, 2.0], loc=0.3)
+    probs = np.exp([to_numpy(d.log_prob(float(k))) for k in range(4)]).astype("float64")
+    for value in range(4):
+        steps = np.cumsum(probs)[:-1] - (np.arange(3) >= value)
+        np.testing.assert_allclose(to_numpy(d.crps(float(value))), np.sum(steps**2), rtol=1e-5)
 
 
-def test_cdf_is_a_step_function():
-    d = td.Poisson([2.0])
-    np.testing.assert_array_equal(to_numpy(d.cdf([3.7])), to_numpy(d.cdf([3.0])))
-    np.testing.assert_array_equal(to_numpy(d.cdf([-0.5])), [0.0])
+def test_near_cutpoints_keep_their_digits():
+    near = np.array([0.0, 1e-6], "float32")
+    d = td.OrderedLogistic(near, loc=np.float32(0.0))
+    np.testing.assert_allclose(to_numpy(d.log_prob(1.0)), np.log(1e-6 / 4), rtol=1e-5)
+    far = td.OrderedLogistic(np.array([-1.0, 1.0], "float32"), loc=np.float32(60.0))
+    np.testing.assert_allclose(to_numpy(far.log_prob(0.0)), -61.0, rtol=1e-6)
 
 
-def test_a_certain_success_has_no_negative_binomial():
-    with pytest.raises(ValueError, match=r"'probs' must be in \[0, 1\), got 1"):
-        td.NegativeBinomial(total_count=2.0, probs=1.0)
+def test_cutpoints_and_locations_broadcast():
+    d = td.OrderedLogistic(np.array([-1.0, 1.0], "float32"), loc=np.zeros((3, 2), "float32"))
+    assert (d.batch_shape, d.num_categories) == ((3, 2), 3)
+    assert tuple(d[0].sample(5, seed=1).shape) == (5, 2)
+
+
+def test_one_hot_vectors():
+    probs = np.array([[0.2, 0.3, 0.5]], "float32")
+    d = td.OneHotCategorical(probs=probs)
+    draws = to_numpy(d.sample(2000, seed=1))
+    assert draws.dtype == "float32"
+    np.testing.assert_array_equal(draws.sum(axis=-1), 1.0)
+    twin = stats.multinomial(1, probs[0].astype("float64"))
+    np.testing.assert_allclose(to_numpy(d.covariance())[0], twin.cov(), atol=1e-7)
+    np.testing.assert_array_equal(to_numpy(d.mode()), [[0.0, 0.0, 1.0]])
+    assert np.isnan(to_numpy(d.log_prob([[np.nan, 0.0, 1.0]]))).all()
+    slope = gradient(lambda z: td.OneHotCategorical(z).log_prob([[1.0, 0.0, 0.0]]), np.log(probs))[
+        0
+    ]
+    np.testing.assert_allclose(slope, [[0.8, -0.3, -0.5]], rtol=1e-5)
+
+
+def test_divergences_of_near_distributions_do_not_cancel():
+    p = np.array([0.3, 0.7], "float32")
+    q = np.array([0.3001, 0.6999], "float32")
+    exact = np.sum(p.astype("float64") * np.log(p.astype("float64") / q.astype("float64")))
+    exact = exact + np.sum(q.astype("float64") - p.astype("float64"))
+    for family in (td.Categorical, td.OneHotCategorical):
+        value = to_numpy(family(probs=p).kl_divergence(family(probs=q)))
+        np.testing.assert_allclose(value, exact, rtol=1e-3)
+    with pytest.raises(ValueError, match=r"2 categories.*3"):
+        td.Categorical(probs=p).kl_divergence(td.Categorical(logits=[0.0, 0.0, 0.0]))

@@ -2,29 +2,109 @@
 
 from timedist.distributions import constraints, transforms
 from timedist.distributions.base import Distribution
-from timedist.distributions.continuous import Laplace, LocationScale, Logistic, Normal, StudentT
-from timedist.distributions.discrete import Bernoulli, Categorical, NegativeBinomial, Poisson
-from timedist.distributions.empirical import Deterministic
+from timedist.distributions.binned import Binned
+from timedist.distributions.binomial import BetaBinomial, Binomial
+from timedist.distributions.blockwise import Blockwise
+from timedist.distributions.bounded import Beta, Kumaraswamy, LogitNormal, Uniform
+from timedist.distributions.censored import Censored
+from timedist.distributions.circular import VonMises
+from timedist.distributions.continuous import Laplace, LocationScale, Logistic, Normal, Symmetric
+from timedist.distributions.counts import Counts, Geometric, Integers, NegativeBinomial, Poisson
+from timedist.distributions.dirichlet import Dirichlet
+from timedist.distributions.discrete import (
+    Bernoulli,
+    Categorical,
+    OneHotCategorical,
+    OrderedLogistic,
+)
+from timedist.distributions.empirical import Deterministic, Empirical
 from timedist.distributions.fields import component, parameter, static
-from timedist.distributions.positive import LogNormal
-from timedist.distributions.wrappers import Independent, MixtureSameFamily, TransformedDistribution
+from timedist.distributions.gamma import Gamma, InverseGamma
+from timedist.distributions.inflated import Hurdle, ZeroInflated
+from timedist.distributions.mixtures import Mixture, MixtureSameFamily
+from timedist.distributions.multivariate import (
+    MultivariateNormalDiag,
+    MultivariateNormalDiagPlusLowRankCovariance,
+    MultivariateNormalTriL,
+    MultivariateStudentTTriL,
+)
+from timedist.distributions.pareto import GeneralizedPareto, Pareto
+from timedist.distributions.positive import (
+    Exponential,
+    HalfNormal,
+    LogLogistic,
+    LogNormal,
+    Weibull,
+)
+from timedist.distributions.power_tails import Cauchy, StudentT
+from timedist.distributions.pushforward import Pushforward
+from timedist.distributions.quantile_grid import QuantileGrid
+from timedist.distributions.quantized import Quantized
+from timedist.distributions.skewed import AsymmetricLaplace, Gumbel, JohnsonSU, SinhArcsinh
+from timedist.distributions.transformed import TransformedDistribution
+from timedist.distributions.truncated import Truncated
+from timedist.distributions.truncated_normal import TruncatedNormal
+from timedist.distributions.wrappers import Independent
 
 __all__ = [
+    "AsymmetricLaplace",
     "Bernoulli",
+    "Beta",
+    "BetaBinomial",
+    "Binned",
+    "Binomial",
+    "Blockwise",
     "Categorical",
+    "Cauchy",
+    "Censored",
+    "Counts",
     "Deterministic",
+    "Dirichlet",
     "Distribution",
+    "Empirical",
+    "Exponential",
+    "Gamma",
+    "GeneralizedPareto",
+    "Geometric",
+    "Gumbel",
+    "HalfNormal",
+    "Hurdle",
     "Independent",
+    "Integers",
+    "InverseGamma",
+    "JohnsonSU",
+    "Kumaraswamy",
     "Laplace",
     "LocationScale",
+    "LogLogistic",
     "LogNormal",
     "Logistic",
+    "LogitNormal",
+    "Mixture",
     "MixtureSameFamily",
+    "MultivariateNormalDiag",
+    "MultivariateNormalDiagPlusLowRankCovariance",
+    "MultivariateNormalTriL",
+    "MultivariateStudentTTriL",
     "NegativeBinomial",
     "Normal",
+    "OneHotCategorical",
+    "OrderedLogistic",
+    "Pareto",
     "Poisson",
+    "Pushforward",
+    "QuantileGrid",
+    "Quantized",
+    "SinhArcsinh",
     "StudentT",
+    "Symmetric",
     "TransformedDistribution",
+    "Truncated",
+    "TruncatedNormal",
+    "Uniform",
+    "VonMises",
+    "Weibull",
+    "ZeroInflated",
     "component",
     "constraints",
     "parameter",

@@ -8,7 +8,6 @@ follows from others or makes the public method raise `NotImplementedError`.
 from __future__ import annotations
 
 import contextlib
-import operator
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, dataclass_transform
 
@@ -16,7 +15,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from timedist.distributions import fields
+from timedist.distributions import fields, numerical, shapes
 from timedist.distributions.value import Shape, Value
 from timedist.ops import compat, random, special
 
@@ -65,6 +64,8 @@ class Distribution(Value):
     """
 
     discrete: ClassVar[bool] = False
+    # Whether single values have probability though the rest is continuous.
+    _mixed: bool = False
     absent: ClassVar[dict[str, str]] = {}
 
     # --- shapes --------------------------------------------------------------------------------
@@ -76,7 +77,7 @@ class Distribution(Value):
         if hook is not None:
             return hook()
         row = next(r for r in self._parameters() if self._values[r.name] is not None)
-        shape = _static_shape(self._values[row.name])
+        shape = shapes.static_shape(self._values[row.name])
         return shape[: len(shape) - row.event_rank]
 
     @property
@@ -108,7 +109,7 @@ class Distribution(Value):
 
     def __getitem__(self, index: Any) -> Any:
         """Slice the batch axes, e.g. `d[:, -1]` is the last step of every sequence."""
-        index = _full_index(index, len(self.batch_shape), self._family)
+        index = shapes.full_index(index, len(self.batch_shape), self._family)
         return self.map_leaves(lambda leaf: leaf[index])
 
     def __len__(self) -> int:
@@ -184,7 +185,7 @@ class Distribution(Value):
             TypeError: if the seed is none of these.
         """
         on_device = self._on_device()
-        return on_device._hook("sample")(_as_shape(sample_shape), random.check_seed(seed))
+        return on_device._hook("sample")(shapes.as_shape(sample_shape), random.check_seed(seed))
 
     def draw(self, sample_shape: int | Sequence[int] = (), seed: random.Seed = None) -> Tensor:
         """As `sample`, but without gradients, which makes mixtures cheaper.
@@ -199,7 +200,23 @@ class Distribution(Value):
         Raises:
             TypeError: if the seed is neither int, `SeedGenerator` nor `None`.
         """
-        return self._on_device()._plain_draw(_as_shape(sample_shape), random.check_seed(seed))
+        return self._on_device()._plain_draw(shapes.as_shape(sample_shape), random.check_seed(seed))
+
+    def sample_and_log_prob(
+        self, sample_shape: int | Sequence[int] = (), seed: random.Seed = None
+    ) -> tuple[Tensor, Tensor]:
+        """Draw samples together with their log densities.
+
+        Args:
+            sample_shape: as for `sample`.
+            seed: as for `sample`.
+
+        Returns:
+            Tensors of shape `sample_shape + batch_shape + event_shape` and `sample_shape +
+            batch_shape`.
+        """
+        x = self.sample(sample_shape, seed)
+        return x, self.log_prob(x)
 
     def _plain_draw(self, shape: tuple, seed: random.Seed) -> Tensor:
         hook = getattr(self, "_draw", None) or self._hook("sample")
@@ -231,11 +248,34 @@ class Distribution(Value):
 
     def log_cdf(self, value: Any) -> Tensor:
         """log P(X <= value), by a formula of its own in the lower tail where the family has one."""
-        return self._at(value, "log_cdf", lambda d, x: special.log_or_minus_inf(d._hook("cdf")(x)))
+        return self._at(value, "log_cdf")
 
     def survival_function(self, value: Any) -> Tensor:
         """P(X > value), by a formula of its own in the upper tail where the family has one."""
-        return self._at(value, "survival", lambda d, x: 1.0 - d._hook("cdf")(x))
+        return self._at(value, "survival")
+
+    def log_survival_function(self, value: Any) -> Tensor:
+        """log P(X > value), by a formula of its own in the upper tail where the family has one."""
+        return self._at(value, "log_survival")
+
+    def crps(self, value: Any) -> Tensor:
+        r"""Continuous ranked probability score of the distribution if `value` happens; 0 is best.
+
+        $\int (F(x) - 1\{x \ge y\})^2\,dx$, by a formula or an exact numerical method.
+
+        Args:
+            value: tensor that broadcasts against `batch_shape + event_shape`, in any unit.
+
+        Returns:
+            Tensor of the shape of `log_prob(value)`, in the unit of the value; for `Independent` of
+            every component, with the event axes. NaN at NaN.
+
+        Raises:
+            NotImplementedError: for vectors whose components are not independent.
+
+        Source: Gneiting, Raftery: Strictly Proper Scoring Rules (2007), section 4.2.
+        """
+        return self._at(value, "crps")
 
     def quantile(self, p: Any) -> Tensor:
         """The smallest x with `cdf(x) >= p`.
@@ -257,7 +297,7 @@ class Distribution(Value):
             q <= 1.0
         ):
             raise ValueError(f"{self._family}.quantile: p must be in [0, 1], got {q!r}")
-        _check_broadcast(self._family, "quantile", tuple(p.shape), self.batch_shape)
+        shapes.check_broadcast(self._family, "quantile", tuple(p.shape), self.batch_shape)
         return hook(p)
 
     def interval(self, level: float) -> tuple[Tensor, Tensor]:
@@ -298,9 +338,49 @@ class Distribution(Value):
         """`quantile(0.5)`."""
         return self.quantile(0.5)
 
+    def covariance(self) -> Tensor:
+        """Covariance matrix of vector events, shape `batch_shape + event_shape + event_shape`."""
+        return self._on_device()._hook("covariance")()
+
     def entropy(self) -> Tensor:
         """Differential or Shannon entropy in nats, shape `batch_shape`."""
         return self._on_device()._hook("entropy")()
+
+    def kl_divergence(self, other: Distribution) -> Tensor:
+        r"""Kullback-Leibler divergence of `other` from this distribution, in nats.
+
+        $\int p(x) \log\frac{p(x)}{q(x)}\,dx$, infinite where q does not cover p.
+
+        Args:
+            other: distribution q with the same event shape and a batch shape that broadcasts.
+
+        Returns:
+            Tensor of the broadcast batch shape.
+
+        Raises:
+            TypeError: if `other` is no distribution.
+            ValueError: if the shapes do not fit.
+            NotImplementedError: if no exact method is known for the two families.
+
+        Source: Kullback, Leibler: On Information and Sufficiency (1951).
+        """
+        _check_pair(self, other)
+        mine, others = self._on_device(), other._on_device()
+        if type(mine) is type(others) and hasattr(mine, "_kl"):
+            return mine._kl(others)
+        alike = mine.discrete == others.discrete and not (mine._mixed or others._mixed)
+        derived = numerical.derived(mine, "kl") if alike else None
+        if derived is None:
+            raise NotImplementedError(
+                f"no exact method is known for the divergence of {others._family} from "
+                f"{mine._family}; estimate it by `x, log_p = p.sample_and_log_prob(n)` and "
+                "the mean of `log_p - q.log_prob(x)`"
+            )
+        return derived(others)
+
+    def cross_entropy(self, other: Distribution) -> Tensor:
+        """-E[log q(X)] under this distribution: `entropy() + kl_divergence(other)`."""
+        return self.entropy() + self.kl_divergence(other)
 
     # --- for losses ----------------------------------------------------------------------------
 
@@ -347,66 +427,44 @@ class Distribution(Value):
 
     def _hook(self, name: str) -> Callable:
         hook = getattr(self, f"_{name}", None)
+        if hook is None and name not in self.absent:
+            hook = numerical.derived(self, name)
         if hook is None:
             reason = self.absent.get(name, "TimeDist has no formula for it")
             raise NotImplementedError(f"{self._family} has no {name}: {reason}")
         return hook
 
-    def _at(self, value: Any, name: str, otherwise: Callable | None = None) -> Tensor:
-        """Call hook `name` at `value`, converted and checked, or derive the result."""
+    def _zeros(self) -> Tensor:
+        """Zeros of the batch shape, whose sizes may be unknown."""
+        given = (row for row in self.table if not isinstance(row, fields.Static))
+        row = next(r for r in given if self._values.get(r.name) is not None)
+        value = self._values[row.name]
+        if isinstance(row, fields.Parameter):
+            return ops.zeros_like(value[(..., *(0,) * row.event_rank)] if row.event_rank else value)
+        return value._zeros()
+
+    def _at(self, value: Any, name: str) -> Tensor:
+        """Call hook `name` at `value`, converted and checked."""
         on_device = self._on_device()
-        value = on_device._as_value(value, name)
-        if otherwise is not None and not hasattr(on_device, f"_{name}"):
-            return otherwise(on_device, value)
-        return on_device._hook(name)(value)
+        return on_device._hook(name)(on_device._as_value(value, name))
 
     def _as_value(self, value: Any, method: str) -> Tensor:
         """`value` as a tensor that is known to broadcast, with all event axes."""
         value = compat.to_tensor(value, self.dtype)
-        _check_broadcast(self._family, method, tuple(value.shape), self.shape)
+        shapes.check_broadcast(self._family, method, tuple(value.shape), self.shape)
         missing = len(self.event_shape) - len(value.shape)
         return ops.reshape(value, (*(1,) * missing, *ops.shape(value))) if missing > 0 else value
 
 
-def _as_shape(sample_shape: int | Sequence[int]) -> tuple[int, ...]:
-    sizes = sample_shape if isinstance(sample_shape, Sequence) else (sample_shape,)
-    try:
-        shape = tuple(operator.index(size) for size in sizes)
-    except TypeError:
-        shape = (-1,)
-    if any(size < 0 for size in shape):
+def _check_pair(mine: Any, other: Any) -> None:
+    if not isinstance(other, Distribution):
+        raise TypeError(f"kl_divergence takes a distribution, got {type(other).__name__}")
+    if mine.event_shape != other.event_shape:
         raise ValueError(
-            f"sample_shape must be an int >= 0 or a tuple of them, got {sample_shape!r}"
+            f"kl_divergence: event shapes differ: {mine.event_shape} of {mine!r} and "
+            f"{other.event_shape} of {other!r}"
         )
-    return shape
-
-
-def _static_shape(tensor: Tensor) -> Shape:
-    return tuple(d if isinstance(d, int) else None for d in tensor.shape)
-
-
-def _check_broadcast(
-    family: str, method: str, given: Sequence[Any], expected: Sequence[Any]
-) -> None:
-    for a, b in zip(reversed(tuple(given)), reversed(tuple(expected)), strict=False):
-        if isinstance(a, int) and isinstance(b, int) and a != b and 1 not in (a, b):
-            raise ValueError(
-                f"{family}.{method}: a value of shape {tuple(given)} does not broadcast against "
-                f"{tuple(expected)}, the batch and event shape of the distribution"
-            )
-
-
-def _full_index(index: Any, rank: int, family: str) -> tuple:
-    """Write out `...` and missing axes, so that an index never reaches into the event axes."""
-    parts = index if isinstance(index, tuple) else (index,)
-    taken = sum(part is not None and part is not Ellipsis for part in parts)
-    if taken > rank:
-        raise IndexError(f"{family}: {taken} indices for a batch of {rank} axes: {index!r}")
-    rest = (slice(None),) * (rank - taken)
-    if not any(part is Ellipsis for part in parts):
-        return (*parts, *rest)
-    at = next(i for i, part in enumerate(parts) if part is Ellipsis)
-    return (*parts[:at], *rest, *parts[at + 1 :])
+    shapes.check_broadcast(mine._family, "kl_divergence", other.batch_shape, mine.batch_shape)
 
 
 compat.register_tensor_conversion(Distribution, lambda d: d._mean_for_conversion())

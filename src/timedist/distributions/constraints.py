@@ -6,11 +6,13 @@ floor: a head never produces a parameter on the edge of its range, where densiti
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 from keras import ops
 
 from timedist.ops import special
@@ -32,12 +34,15 @@ class Constraint:
         holds: `holds(value)` is a boolean tensor, false for NaN.
         to_valid: maps any real tensor into the set, by the floor away from its open ends.
         to_raw: the inverse of `to_valid`.
+        raw_shape: the event shape of what `to_valid` takes, from the event shape of what it gives;
+            a triangular matrix needs fewer raw numbers than it has entries.
     """
 
     name: str
     holds: Callable[[Tensor], Tensor]
     to_valid: Callable[[Tensor], Tensor]
     to_raw: Callable[[Tensor], Tensor]
+    raw_shape: Callable[[tuple[int, ...]], tuple[int, ...]] = lambda shape: shape
 
     def __repr__(self) -> str:
         return self.name
@@ -47,9 +52,14 @@ def _finite(x: Tensor) -> Tensor:
     return ops.abs(x) < math.inf
 
 
+def _softplus_shift(start: float) -> float:
+    """The x with softplus(x) = start."""
+    return math.log(math.expm1(start))
+
+
 def greater_than(bound: float, start: float | None = None) -> Constraint:
-    """Values above `bound`, by a softplus; raw 0 maps to `start` (default `bound + log 2`)."""
-    shift = 0.0 if start is None else math.log(math.expm1(start - bound))
+    """Values above `bound`, by a softplus; raw 0 maps to `start` (default `bound + 1`)."""
+    shift = _softplus_shift(1.0 if start is None else start - bound)
 
     def to_valid(raw: Tensor) -> Tensor:
         return special.softplus(raw + shift) + (floor(raw) + bound)
@@ -63,7 +73,32 @@ def greater_than(bound: float, start: float | None = None) -> Constraint:
 
 real = Constraint("real", lambda x: x == x, lambda raw: raw, lambda value: value)
 
+
+def real_from(start: float) -> Constraint:
+    """Any real number; raw 0 maps to `start`."""
+    return Constraint("real", real.holds, lambda raw: raw + start, lambda value: value - start)
+
+
 positive = greater_than(0.0)
+
+
+def between(low: float, high: float, start: float | None = None) -> Constraint:
+    """Values between two numbers, by a sigmoid; raw 0 maps to `start` (default: half-way)."""
+    share = 0.5 if start is None else (start - low) / (high - low)
+    shift = math.log(share / (1.0 - share))
+
+    def to_valid(raw: Tensor) -> Tensor:
+        least = floor(raw)
+        return low + (high - low) * (least + (1.0 - 2.0 * least) * ops.sigmoid(raw + shift))
+
+    def to_raw(value: Tensor) -> Tensor:
+        least = floor(value)
+        inner = ((value - low) / (high - low) - least) / (1.0 - 2.0 * least)
+        return special.logit(inner) - shift
+
+    name = f"between {low:g} and {high:g}"
+    return Constraint(name, lambda x: (x > low) & (x < high), to_valid, to_raw)
+
 
 unit_interval = Constraint(
     "in [0, 1]",
@@ -85,3 +120,101 @@ simplex = Constraint(
     ops.softmax,
     ops.log,
 )
+
+
+def _on_diagonal(x: Tensor) -> Tensor:
+    """A boolean matrix of the size of the last two axes of `x`, true on the diagonal."""
+    return ops.convert_to_tensor(np.eye(*x.shape[-2:]) > 0.0)
+
+
+def _below_diagonal(x: Tensor) -> Tensor:
+    """The same, true below the diagonal."""
+    return ops.convert_to_tensor(np.tri(x.shape[-2], x.shape[-1], -1) > 0.0)
+
+
+def _is_lower_cholesky(x: Tensor) -> Tensor:
+    above = x == 0.0
+    on = ops.where(_on_diagonal(x), x > 0.0, above)
+    return _finite(x) & ops.where(_below_diagonal(x), x == x, on)
+
+
+def _lower_cholesky_from_raw(raw: Tensor) -> Tensor:
+    """A matrix from a vector of its entries, row after row (11, 21, 22, 31)."""
+    number = int(raw.shape[-1])
+    size = (math.isqrt(8 * number + 1) - 1) // 2
+    if size * (size + 1) // 2 != number:
+        raise ValueError(
+            f"a lower triangular matrix of size n has n (n + 1) / 2 entries, got {number}"
+        )
+    rows, columns = np.tril_indices(size)
+    position = np.zeros((size, size), "int32")
+    position[rows, columns] = np.arange(number)
+    entries = ops.reshape(
+        ops.take(raw, position.reshape(-1), axis=-1), (*ops.shape(raw)[:-1], size, size)
+    )
+    below = special.where(_below_diagonal(entries), entries, 0.0)
+    return ops.where(_on_diagonal(entries), positive.to_valid(entries), below)
+
+
+def _lower_cholesky_to_raw(value: Tensor) -> Tensor:
+    size = int(value.shape[-1])
+    diagonal = special.where(_on_diagonal(value), value, 1.0)
+    raw = ops.where(_on_diagonal(value), positive.to_raw(diagonal), value)
+    position = np.arange(size * size).reshape(size, size)[np.tril_indices(size)].astype("int32")
+    return ops.take(ops.reshape(raw, (*ops.shape(raw)[:-2], size * size)), position, axis=-1)
+
+
+lower_cholesky = Constraint(
+    "lower triangular with a positive diagonal",
+    _is_lower_cholesky,
+    _lower_cholesky_from_raw,
+    _lower_cholesky_to_raw,
+    raw_shape=lambda shape: (shape[-1] * (shape[-1] + 1) // 2,),
+)
+
+
+# --- constraints on the last axes together ------------------------------------------------------
+
+
+def increasing(start: Sequence[float] | None = None) -> Constraint:
+    """Vectors that increase strictly along the last axis; raw zeros map to `start` (0, 1, 2, …).
+
+    The first entry is taken as it is; each other one lies above the one before it by a softplus and
+    some units of rounding.
+    """
+    first = 0.0 if start is None else float(start[0])
+    gaps = [1.0] if start is None else [b - a for a, b in itertools.pairwise(start)]
+    shifts = [_softplus_shift(gap) for gap in gaps]
+
+    def to_valid(raw: Tensor) -> Tensor:
+        lowest = raw[..., :1] + first
+        steps = special.softplus(raw[..., 1:] + ops.convert_to_tensor(shifts, raw.dtype))
+        size = 1.0 + ops.abs(lowest) + special.cumsum(steps)
+        above = lowest + special.cumsum(steps + floor(raw) * size)
+        return ops.concatenate([lowest, above], axis=-1)
+
+    def to_raw(value: Tensor) -> Tensor:
+        lowest, above = value[..., :1], value[..., 1:]
+        steps = above - value[..., :-1] - floor(value) * (1.0 + ops.abs(lowest) + above - lowest)
+        raw = special.inverse_softplus(steps) - ops.convert_to_tensor(shifts, value.dtype)
+        return ops.concatenate([lowest - first, raw], axis=-1)
+
+    return Constraint("increasing along the last axis", _increases, to_valid, to_raw)
+
+
+def _increases(x: Tensor) -> Tensor:
+    """True at the first entry if it is a number, at others if they are above the one before."""
+    above = x[..., 1:] > x[..., :-1]
+    return ops.concatenate([x[..., :1] == x[..., :1], above], axis=-1)
+
+
+ordered = increasing()
+
+
+def _never_falls(x: Tensor) -> Tensor:
+    """True at finite entries that are not below the one before."""
+    above = x[..., 1:] >= x[..., :-1]
+    return _finite(x) & ops.concatenate([x[..., :1] == x[..., :1], above], axis=-1)
+
+
+non_decreasing = replace(ordered, name="non-decreasing along the last axis", holds=_never_falls)

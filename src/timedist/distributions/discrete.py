@@ -1,22 +1,18 @@
-"""Families of counts and categories.
-
-Counts are drawn and scored in the dtype of the parameters, so that they feed a network as they are;
-categories are int32.
-"""
+"""Families of yes and no and of categories; category numbers are int32."""
 
 from __future__ import annotations
 
 import math
 from typing import Any, ClassVar
 
+import numpy as np
 from keras import ops
 
-from timedist.distributions import constraints, solve
+from timedist.distributions import constraints, sums
 from timedist.distributions.base import Distribution
+from timedist.distributions.counts import bernoulli_divergence
 from timedist.distributions.fields import parameter
 from timedist.ops import compat, random, special
-from timedist.ops.incomplete_beta import log_betainc
-from timedist.ops.incomplete_gamma import log_gammainc
 
 Tensor = Any
 
@@ -32,33 +28,8 @@ def _step(k: Tensor, function: Any, below: float, above: float) -> Tensor:
     """`function(floor(k))` for k >= 0, `below` for k < 0, `above` at infinity, NaN at NaN."""
     inside = (k >= 0.0) & (k < math.inf)
     value = function(special.floor(special.where(inside, k, 0.0)))
-    outside = special.where(k < 0.0, below, ops.full_like(k, above))
+    outside = special.where(k < 0.0, below, special.full_like(k, above))
     return special.where(k != k, math.nan, ops.where(inside, value, outside))
-
-
-class _Counts(Distribution):
-    """Parent of families on 0, 1, … that know both log tails at integers: `_log_tails(k)`."""
-
-    discrete = True
-
-    def _log_tails(self, k: Tensor) -> tuple[Tensor, Tensor]:
-        """log P(X <= k) and log P(X > k)."""
-        raise NotImplementedError
-
-    def _log_cdf(self, x: Tensor) -> Tensor:
-        return _step(x, lambda k: self._log_tails(k)[0], -math.inf, 0.0)
-
-    def _cdf(self, x: Tensor) -> Tensor:
-        return _step(x, lambda k: ops.exp(self._log_tails(k)[0]), 0.0, 1.0)
-
-    def _survival(self, x: Tensor) -> Tensor:
-        return _step(x, lambda k: ops.exp(self._log_tails(k)[1]), 1.0, 0.0)
-
-    def _quantile(self, p: Tensor) -> Tensor:
-        mean, variance = self._hook("mean")(), self._hook("variance")()
-        p = p + 0.0 * mean
-        guess = mean + 4.0 * ops.sqrt(variance) + 4.0
-        return solve.smallest_integer(self._cdf, p, guess + 0.0 * p)
 
 
 class Bernoulli(Distribution):
@@ -122,6 +93,18 @@ class Bernoulli(Distribution):
     def _variance(self) -> Tensor:
         return ops.sigmoid(self.logits) * ops.sigmoid(-self.logits)
 
+    def _crps(self, y: Tensor) -> Tensor:
+        """The integral of a step function: between 0 and 1 it is P(0)^2 below y, P(1)^2 above."""
+        missing, endless = y != y, ops.abs(y) == math.inf
+        y = special.where(missing | endless, 0.0, y)
+        inside = special.minimum(special.maximum(y, 0.0), 1.0)
+        no, yes = ops.square(ops.sigmoid(-self.logits)), ops.square(self.probs)
+        score = inside * no + (1.0 - inside) * yes + ops.abs(y - inside)
+        return special.where(missing, math.nan, special.where(endless, math.inf, score))
+
+    def _kl(self, other: Bernoulli) -> Tensor:
+        return bernoulli_divergence(self, other)
+
     def _entropy(self) -> Tensor:
         size = ops.abs(self.logits)
         certain = size == math.inf
@@ -130,7 +113,77 @@ class Bernoulli(Distribution):
         return special.where(certain, 0.0, entropy)
 
 
-class Categorical(Distribution):
+_NUMBERS = "category numbers have no {}; use {}"
+
+
+class _Categories(Distribution):
+    """Parent of families over the categories 0, 1, …, K - 1, from `_log_probs()`."""
+
+    discrete = True
+
+    def _log_probs(self) -> Tensor:
+        """Normalised log probabilities, shape `batch_shape + (K,)`."""
+        raise NotImplementedError
+
+    @property
+    def num_categories(self) -> int:
+        """The number K of categories."""
+        return int(self.leaves()[0].shape[-1])
+
+    def _masses(self) -> Tensor:
+        return ops.exp(self._log_probs())
+
+    def _entropy(self) -> Tensor:
+        masses = self._masses()
+        return -ops.sum(special.xlogy(masses, masses), axis=-1)
+
+    def _kl(self, other: Any) -> Tensor:
+        if self.num_categories != other.num_categories:
+            raise ValueError(
+                f"kl_divergence: {self.num_categories} categories of {self!r} and "
+                f"{other.num_categories} of {other!r}; the numbers must be equal"
+            )
+        # A sum of deviances, all of them positive, so that nothing cancels.
+        each = special.deviance(self._masses(), other._masses(), other._log_probs())
+        return ops.sum(each, axis=-1)
+
+
+class _CategoryNumbers(_Categories):
+    """Parent of the families whose draws are the numbers of categories."""
+
+    def _at_category(self, x: Tensor, table: Tensor) -> Tensor:
+        """The entry of `table` at the clipped integer part of `x`."""
+        index = ops.cast(ops.clip(special.floor(x), 0.0, self.num_categories - 1.0), "int32")
+        index, table = compat.broadcast_arrays(index[..., None], table)
+        return ops.take_along_axis(table, index[..., :1], axis=-1)[..., 0]
+
+    def _log_prob(self, x: Tensor) -> Tensor:
+        def mass(k: Tensor) -> Tensor:
+            return special.where(
+                k >= self.num_categories, -math.inf, self._at_category(k, self._log_probs())
+            )
+
+        return _on_counts(x, mass)
+
+    def _cdf(self, x: Tensor) -> Tensor:
+        def below(k: Tensor) -> Tensor:
+            total = self._at_category(k, special.cumsum(self._masses()))
+            return special.where(k >= self.num_categories - 1.0, 1.0, total)
+
+        return _step(x, below, 0.0, 1.0)
+
+    def _quantile(self, p: Tensor) -> Tensor:
+        short = special.cumsum(self._masses())[..., :-1] < p[..., None]
+        return ops.cast(ops.sum(ops.cast(short, "int32"), axis=-1), "int32")
+
+    def _sample(self, sample_shape: tuple, seed: random.Seed) -> Tensor:
+        return random.categorical(self._log_probs(), sample_shape, seed)
+
+    def _mode(self) -> Tensor:
+        return ops.cast(ops.argmax(self._log_probs(), axis=-1), "int32")
+
+
+class Categorical(_CategoryNumbers):
     r"""A distribution over the categories 0, 1, …, K - 1.
 
     $P(k) = \exp(\mathrm{logits}_k) / \sum_j \exp(\mathrm{logits}_j)$
@@ -157,159 +210,149 @@ class Categorical(Distribution):
     probs: Tensor = parameter(
         constraints.simplex, event_rank=1, instead_of="logits", convert=ops.softmax
     )
-    discrete = True
     absent: ClassVar[dict[str, str]] = {
-        "mean": "category numbers have no mean; use `.probs`, `.mode()` or `.sample()`",
-        "variance": "category numbers have no variance; use `.probs` or `.entropy()`",
+        "mean": _NUMBERS.format("mean", "`.probs`, `.mode()` or `.sample()`"),
+        "variance": _NUMBERS.format("variance", "`.probs` or `.entropy()`"),
+        "crps": _NUMBERS.format("distance", "`.log_prob(value)`, or `OrderedLogistic`"),
+    }
+
+    def _log_probs(self) -> Tensor:
+        return ops.log_softmax(self.logits, axis=-1)
+
+    def _masses(self) -> Tensor:
+        return self.probs
+
+
+class OneHotCategorical(_Categories):
+    r"""A distribution over the unit vectors of K categories.
+
+    $P(e_k) = \exp(\mathrm{logits}_k) / \sum_j \exp(\mathrm{logits}_j)$
+
+    Args:
+        logits: unnormalised log probabilities, tensor of shape `batch_shape + (K,)`. Give this or
+            `probs`.
+        probs: probabilities, same shape, non-negative and summing to one.
+
+    Raises:
+        ValueError: if both or neither is given, or probabilities do not sum to one.
+
+    Draws have the dtype of the parameters; other vectors than unit vectors have probability zero.
+
+    Source: Bishop: Pattern Recognition and Machine Learning, section 2.2.
+
+    >>> OneHotCategorical(probs=[[0.2, 0.8], [0.5, 0.5]])
+    OneHotCategorical(batch_shape=(2,), event_shape=(2,), dtype=float32)
+    """
+
+    logits: Tensor = parameter(
+        constraints.real, event_rank=1, instead_of="probs", convert=special.log_or_minus_inf
+    )
+    probs: Tensor = parameter(
+        constraints.simplex, event_rank=1, instead_of="logits", convert=ops.softmax
+    )
+    absent: ClassVar[dict[str, str]] = dict.fromkeys(
+        ("cdf", "quantile", "crps"),
+        "unit vectors have no order; use `.log_prob(value)`",
+    )
+
+    def _event_shape(self) -> tuple:
+        return (self.num_categories,)
+
+    def _log_probs(self) -> Tensor:
+        return ops.log_softmax(self.logits, axis=-1)
+
+    def _masses(self) -> Tensor:
+        return self.probs
+
+    def _log_prob(self, x: Tensor) -> Tensor:
+        ones = ops.sum(ops.cast(x == 1.0, self.dtype), axis=-1)
+        valid = (ones == 1.0) & ops.all((x == 0.0) | (x == 1.0), axis=-1)
+        each = special.where(x == 1.0, self._log_probs(), 0.0)
+        log_prob = special.where(valid, ops.sum(each, axis=-1), -math.inf)
+        return special.where(ops.any(x != x, axis=-1), math.nan, log_prob)
+
+    def _sample(self, sample_shape: tuple, seed: random.Seed) -> Tensor:
+        index = random.categorical(self._log_probs(), sample_shape, seed)
+        return ops.one_hot(index, self.num_categories, dtype=self.dtype)
+
+    def _mode(self) -> Tensor:
+        index = ops.argmax(self.leaves()[0], axis=-1)
+        return ops.one_hot(index, self.num_categories, dtype=self.dtype)
+
+    def _mean(self) -> Tensor:
+        return self.probs
+
+    def _variance(self) -> Tensor:
+        return self.probs * -ops.expm1(self._log_probs())
+
+    def _covariance(self) -> Tensor:
+        probs = self.probs
+        square = -probs[..., :, None] * probs[..., None, :]
+        diagonal = ops.convert_to_tensor(np.eye(self.num_categories, dtype=bool))
+        return ops.where(diagonal, self._variance()[..., None] + ops.zeros_like(square), square)
+
+
+class OrderedLogistic(_CategoryNumbers):
+    r"""A distribution over ordered categories: a logistic variable cut at thresholds.
+
+    $P(Y \le k) = 1 / (1 + \exp(\mathrm{loc} - c_k))$
+
+    Args:
+        cutpoints: thresholds c, tensor of shape `batch_shape + (K - 1,)`, increasing along the last
+            axis.
+        loc: location of the variable behind, tensor of shape `batch_shape`.
+
+    Raises:
+        ValueError: if cutpoints do not increase.
+
+    Draws are int32. Categories in order have no distances, so no mean; `crps` is the ranked
+    probability score, which counts the categories between.
+
+    Source: McCullagh: Regression Models for Ordinal Data (1980); Epstein: A Scoring System for
+    Probability Forecasts of Ranked Categories (1969).
+
+    >>> OrderedLogistic(cutpoints=[-1.0, 1.0], loc=0.5)
+    OrderedLogistic(batch_shape=(), event_shape=(), dtype=float32)
+    """
+
+    cutpoints: Tensor = parameter(constraints.increasing(), event_rank=1)
+    loc: Tensor = parameter(constraints.real)
+    absent: ClassVar[dict[str, str]] = {
+        "mean": _NUMBERS.format("mean", "`.median()`, `.mode()` or `.sample()`"),
+        "variance": _NUMBERS.format("variance", "`.entropy()`"),
     }
 
     @property
     def num_categories(self) -> int:
-        """The number K of categories."""
-        return int(self.leaves()[0].shape[-1])
+        """The number K of categories, one more than cutpoints."""
+        return int(self.cutpoints.shape[-1]) + 1
+
+    def _from_loc(self) -> Tensor:
+        return self.cutpoints - self.loc[..., None]
 
     def _log_probs(self) -> Tensor:
-        """Normalised log probabilities, shape `batch_shape + (K,)`."""
-        return ops.log_softmax(self.logits, axis=-1)
+        z = self._from_loc()
+        lower, upper = special.log_sigmoid(z), special.log_sigmoid(-z)
+        # sigmoid(b) - sigmoid(a) = sigmoid(b) sigmoid(-a) (1 - exp(a - b))
+        gaps = lower[..., 1:] + upper[..., :-1] + special.log1mexp(z[..., :-1] - z[..., 1:])
+        return ops.concatenate([lower[..., :1], gaps, upper[..., -1:]], axis=-1)
 
-    def _at_category(self, x: Tensor, table: Tensor) -> Tensor:
-        """The entry of `table` at the clipped integer part of `x`."""
-        index = ops.cast(ops.clip(special.floor(x), 0.0, self.num_categories - 1.0), "int32")
-        index, table = compat.broadcast_arrays(index[..., None], table)
-        return ops.take_along_axis(table, index[..., :1], axis=-1)[..., 0]
+    def _survival(self, x: Tensor) -> Tensor:
+        def above(k: Tensor) -> Tensor:
+            z = ops.concatenate([self._from_loc(), self._from_loc()[..., -1:]], axis=-1)
+            total = self._at_category(k, ops.sigmoid(-z))
+            return special.where(k >= self.num_categories - 1.0, 0.0, total)
 
-    def _log_prob(self, x: Tensor) -> Tensor:
-        def mass(k: Tensor) -> Tensor:
-            return special.where(
-                k >= self.num_categories, -math.inf, self._at_category(k, self._log_probs())
-            )
+        return _step(x, above, 1.0, 0.0)
 
-        return _on_counts(x, mass)
-
-    def _cdf(self, x: Tensor) -> Tensor:
-        def below(k: Tensor) -> Tensor:
-            total = self._at_category(k, special.cumsum(self.probs))
-            return special.where(k >= self.num_categories - 1.0, 1.0, total)
-
-        return _step(x, below, 0.0, 1.0)
-
-    def _quantile(self, p: Tensor) -> Tensor:
-        short = special.cumsum(self.probs)[..., :-1] < p[..., None]
-        return ops.cast(ops.sum(ops.cast(short, "int32"), axis=-1), "int32")
-
-    def _sample(self, sample_shape: tuple, seed: random.Seed) -> Tensor:
-        return random.categorical(self._log_probs(), sample_shape, seed)
-
-    def _mode(self) -> Tensor:
-        return ops.cast(ops.argmax(self.leaves()[0], axis=-1), "int32")
-
-    def _entropy(self) -> Tensor:
-        probs = self.probs
-        return -ops.sum(special.xlogy(probs, probs), axis=-1)
-
-
-class Poisson(_Counts):
-    r"""The Poisson distribution of counts.
-
-    $P(k) = \lambda^k e^{-\lambda} / k!$
-
-    Args:
-        rate: expected count, positive tensor. Give this or `log_rate`.
-        log_rate: its logarithm, any real tensor.
-
-    Raises:
-        ValueError: if both or neither is given, or a rate is not positive.
-
-    Source: Johnson, Kemp, Kotz: Univariate Discrete Distributions, chapter 4; the mass by Loader,
-    Fast and Accurate Computation of Binomial Probabilities (2000).
-
-    >>> Poisson([0.5, 20.0])
-    Poisson(batch_shape=(2,), event_shape=(), dtype=float32)
-    """
-
-    rate: Tensor = parameter(constraints.positive, instead_of="log_rate", convert=ops.exp)
-    log_rate: Tensor = parameter(constraints.real, instead_of="rate", convert=ops.log)
-
-    def _log_prob(self, x: Tensor) -> Tensor:
-        return _on_counts(x, lambda k: special.log_poisson_pmf(k, self.rate, self.log_rate))
-
-    def _log_tails(self, k: Tensor) -> tuple[Tensor, Tensor]:
-        upper, lower = log_gammainc(k + 1.0, self.rate)
-        return lower, upper
-
-    def _sample(self, sample_shape: tuple, seed: random.Seed) -> Tensor:
-        rate = self.rate
-        return random.poisson(ops.broadcast_to(rate, (*sample_shape, *ops.shape(rate))), seed)
-
-    def _mean(self) -> Tensor:
-        return self.rate
-
-    def _variance(self) -> Tensor:
-        return self.rate
-
-    def _mode(self) -> Tensor:
-        return special.floor(self.rate)
-
-    def with_mean_times(self, factor: Tensor) -> Poisson:
-        """The distribution with its mean times `factor`, a positive tensor of the batch shape."""
-        return Poisson.trusted(log_rate=self.log_rate + ops.log(factor))
-
-
-class NegativeBinomial(_Counts):
-    r"""The negative binomial distribution: counts that vary more than Poisson counts.
-
-    $P(k) = \frac{\Gamma(r + k)}{\Gamma(r)\,k!} (1 - \pi)^r \pi^k$, the number of successes of
-    probability $\pi$ before the r-th failure; the mean is $r \pi / (1 - \pi)$.
-
-    Args:
-        total_count: number r of failures, positive, need not be an integer.
-        logits: log odds of a success, any real tensor. Give this or `probs`.
-        probs: probability of a success, in [0, 1).
-
-    Raises:
-        ValueError: if both or neither of `logits` and `probs` is given, or a value is out of range.
-
-    Source: Johnson, Kemp, Kotz: Univariate Discrete Distributions, chapter 5.
-
-    >>> NegativeBinomial(total_count=3.0, logits=[0.0, 1.0])
-    NegativeBinomial(batch_shape=(2,), event_shape=(), dtype=float32)
-    """
-
-    total_count: Tensor = parameter(constraints.positive)
-    logits: Tensor = parameter(constraints.real, instead_of="probs", convert=special.logit)
-    probs: Tensor = parameter(constraints.below_one, instead_of="logits", convert=ops.sigmoid)
-
-    def _log_prob(self, x: Tensor) -> Tensor:
-        r, logits = self.total_count, self.logits
-        log_p, log_q = special.log_sigmoid(logits), special.log_sigmoid(-logits)
-
-        def mass(k: Tensor) -> Tensor:
-            zero = k == 0.0
-            safe = special.where(zero, 1.0, k)
-            term = special.log_binomial_term(r, safe, log_q, log_p) - ops.log1p(safe / r)
-            return ops.where(zero, r * log_q, term)
-
-        return _on_counts(x, mass)
-
-    def _log_tails(self, k: Tensor) -> tuple[Tensor, Tensor]:
-        return log_betainc(self.total_count, k + 1.0, ops.sigmoid(-self.logits), self.probs)
-
-    def _sample(self, sample_shape: tuple, seed: random.Seed) -> Tensor:
-        first, second = random.split(seed, 2)
-        r = self.total_count
-        r = ops.broadcast_to(r, (*sample_shape, *ops.shape(r)))
-        return random.poisson(random.gamma(r, first) * ops.exp(self.logits), second)
-
-    def _mean(self) -> Tensor:
-        return self.total_count * ops.exp(self.logits)
-
-    def _variance(self) -> Tensor:
-        return self._mean() * (1.0 + ops.exp(self.logits))
-
-    def _mode(self) -> Tensor:
-        return special.floor(special.maximum(self.total_count - 1.0, 0.0) * ops.exp(self.logits))
-
-    def with_mean_times(self, factor: Tensor) -> NegativeBinomial:
-        """The distribution with its mean times `factor`, a positive tensor of the batch shape."""
-        logits = self.logits + ops.log(factor)
-        return NegativeBinomial.trusted(total_count=self.total_count, logits=logits)
+    def _crps(self, y: Tensor) -> Tensor:
+        z = self._from_loc()
+        missing, endless = y != y, ops.abs(y) == math.inf
+        y = special.where(missing | endless, 0.0, y)
+        inside = ops.clip(y, 0.0, self.num_categories - 1.0)
+        # How much of the step from k to k + 1 lies below y.
+        numbers = sums.steps(self.num_categories - 1, ops.zeros((), self.dtype))
+        part = ops.clip(inside[..., None] - numbers, 0.0, 1.0)
+        steps = part * ops.square(ops.sigmoid(z)) + (1.0 - part) * ops.square(ops.sigmoid(-z))
+        score = ops.sum(steps, axis=-1) + ops.abs(y - inside)
+        return special.where(missing, math.nan, special.where(endless, math.inf, score))

@@ -66,7 +66,15 @@ class Parameter(Field):
 
 
 class Component(Field):
-    """A distribution that this distribution is made of."""
+    """A distribution that this distribution is made of, or a tuple of them.
+
+    Args:
+        many: whether it is a tuple.
+    """
+
+    def __init__(self, many: bool = False):
+        super().__init__()
+        self.many = many
 
 
 class Static(Field):
@@ -85,9 +93,9 @@ def parameter(
     return Parameter(constraint, default, event_rank, instead_of, convert)
 
 
-def component() -> Any:
-    """Declare a distribution that the family is made of."""
-    return Component()
+def component(*, many: bool = False) -> Any:
+    """Declare a distribution that the family is made of, or with `many` a tuple of them."""
+    return Component(many)
 
 
 def static(default: Any = REQUIRED) -> Any:

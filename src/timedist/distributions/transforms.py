@@ -1,29 +1,106 @@
-"""Increasing, invertible maps of the real line, for `TransformedDistribution`."""
+"""Invertible, monotone maps of the real line, for `TransformedDistribution`."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import keras
 from keras import ops
 
 from timedist.distributions import constraints
-from timedist.distributions.fields import parameter
+from timedist.distributions.fields import component, parameter
 from timedist.distributions.value import Value
-from timedist.ops import special
+from timedist.ops import compat, special
 
 Tensor = Any
+Interval = tuple[Any, Any]
+
+_REAL = (-math.inf, math.inf)
+_POSITIVE = (0.0, math.inf)
 
 
 class Transform(Value):
-    """An increasing map y = f(x), a value made of parameter tensors like a distribution.
+    """A strictly monotone map y = f(x), a value made of parameter tensors like a distribution.
 
-    A subclass declares its parameters and writes `forward(x)`, `inverse(y)` and
-    `log_slope(x)`, the logarithm of f'(x).
+    A subclass declares its parameters and writes `_forward(x)`, `_inverse(y)` and `_log_slope(x)`,
+    the logarithm of |f'(x)|, of tensors; `domain` and `codomain`, where they are not the whole real
+    line; and `decreasing = True`, if it is.
     """
+
+    domain: Interval = _REAL
+    codomain: Interval = _REAL
+    decreasing: bool = False
+
+    def forward(self, x: Any) -> Tensor:
+        """y = f(x).
+
+        Args:
+            x: tensor that broadcasts against the parameters, inside `domain`.
+
+        Returns:
+            Tensor of the broadcast shape.
+        """
+        return self._forward(self._as_tensor(x))
+
+    def inverse(self, y: Any) -> Tensor:
+        """The x with f(x) = y.
+
+        Args:
+            y: tensor that broadcasts against the parameters, inside `codomain`.
+
+        Returns:
+            Tensor of the broadcast shape.
+        """
+        return self._inverse(self._as_tensor(y))
+
+    def log_slope(self, x: Any) -> Tensor:
+        """log |f'(x)|.
+
+        Args:
+            x: tensor that broadcasts against the parameters, inside `domain`.
+
+        Returns:
+            Tensor of the broadcast shape.
+        """
+        return self._log_slope(self._as_tensor(x))
+
+    def _forward(self, x: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def _log_slope(self, x: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def _as_tensor(self, x: Any) -> Tensor:
+        if compat.is_tensor(x):
+            return x
+        typed = [a for a in (*self.leaves(), x) if hasattr(a, "dtype")]
+        dtype = compat.dtype_of(typed[0]) if typed else keras.config.floatx()
+        return compat.to_tensor(x, dtype if "float" in dtype else keras.config.floatx())
+
+    def _image(self, interval: Interval) -> Interval:
+        """The interval of all f(x) for x in `interval` and in the domain."""
+        return self._mapped(self.forward, self.domain, interval)
+
+    def _preimage(self, interval: Interval) -> Interval:
+        """The interval of all x with f(x) in `interval`."""
+        return self._mapped(self.inverse, self.codomain, interval)
+
+    def _mapped(self, function: Any, within: Interval, interval: Interval) -> Interval:
+        leaves = self.leaves()
+        low, high = (self._as_tensor(end) for end in interval)
+        if leaves:
+            low, high = ops.cast(low, leaves[0].dtype), ops.cast(high, leaves[0].dtype)
+        low, high = special.maximum(low, within[0]), special.minimum(high, within[1])
+        ends = ops.stop_gradient(function(low)), ops.stop_gradient(function(high))
+        return ends[::-1] if self.decreasing else ends
 
 
 class Affine(Transform):
-    """$y = \\mathrm{loc} + \\mathrm{scale}\\, x$.
+    r"""$y = \mathrm{loc} + \mathrm{scale}\, x$.
 
     Args:
         loc: any real tensor. Default 0.
@@ -36,21 +113,18 @@ class Affine(Transform):
     loc: Tensor = parameter(constraints.real, 0.0)
     scale: Tensor = parameter(constraints.positive, 1.0)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """y from x."""
+    def _forward(self, x: Tensor) -> Tensor:
         return self.loc + self.scale * x
 
-    def inverse(self, y: Tensor) -> Tensor:
-        """x from y."""
+    def _inverse(self, y: Tensor) -> Tensor:
         return (y - self.loc) / self.scale
 
-    def log_slope(self, x: Tensor) -> Tensor:
-        """log of dy/dx at x."""
-        return ops.log(self.scale) + 0.0 * x
+    def _log_slope(self, x: Tensor) -> Tensor:
+        return ops.log(self.scale) + ops.zeros_like(x)
 
 
 class Sinh(Transform):
-    """$y = \\mathrm{scale} \\sinh(x + \\mathrm{loc})$: linear near zero, exponential far out.
+    r"""$y = \mathrm{scale} \sinh(x + \mathrm{loc})$: linear near zero, exponential far out.
 
     The inverse compresses heavy-tailed data like a logarithm, but takes zero and negative values.
 
@@ -67,14 +141,233 @@ class Sinh(Transform):
     loc: Tensor = parameter(constraints.real, 0.0)
     scale: Tensor = parameter(constraints.positive, 1.0)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """y from x."""
-        return self.scale * ops.sinh(x + self.loc)
+    def _forward(self, x: Tensor) -> Tensor:
+        return self.scale * special.sinh(x + self.loc)
 
-    def inverse(self, y: Tensor) -> Tensor:
-        """x from y."""
+    def _inverse(self, y: Tensor) -> Tensor:
         return special.asinh(y / self.scale) - self.loc
 
-    def log_slope(self, x: Tensor) -> Tensor:
-        """log of dy/dx at x."""
+    def _log_slope(self, x: Tensor) -> Tensor:
         return ops.log(self.scale) + special.log_cosh(x + self.loc)
+
+
+class Exp(Transform):
+    r"""$y = e^x$, from the real line to the positive half line.
+
+    >>> float(Exp().forward(0.0))
+    1.0
+    """
+
+    codomain = _POSITIVE
+
+    def _forward(self, x: Tensor) -> Tensor:
+        return ops.exp(x)
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        return ops.log(y)
+
+    def _log_slope(self, x: Tensor) -> Tensor:
+        return x
+
+
+class Log(Transform):
+    r"""$y = \log x$, from the positive half line to the real line.
+
+    >>> float(Log().forward(1.0))
+    0.0
+    """
+
+    domain = _POSITIVE
+
+    def _forward(self, x: Tensor) -> Tensor:
+        return ops.log(x)
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        return ops.exp(y)
+
+    def _log_slope(self, x: Tensor) -> Tensor:
+        return -ops.log(x)
+
+
+class Softplus(Transform):
+    r"""$y = \log(1 + e^x)$, from the real line to the positive half line.
+
+    >>> round(float(Softplus().inverse(2.0)), 4)
+    1.8546
+    """
+
+    codomain = _POSITIVE
+
+    def _forward(self, x: Tensor) -> Tensor:
+        return special.softplus(x)
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        return special.inverse_softplus(y)
+
+    def _log_slope(self, x: Tensor) -> Tensor:
+        return special.log_sigmoid(x)
+
+
+class Sigmoid(Transform):
+    r"""$y = 1 / (1 + e^{-x})$, from the real line to (0, 1).
+
+    >>> float(Sigmoid().forward(0.0))
+    0.5
+    """
+
+    codomain = (0.0, 1.0)
+
+    def _forward(self, x: Tensor) -> Tensor:
+        return ops.sigmoid(x)
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        return special.logit(y)
+
+    def _log_slope(self, x: Tensor) -> Tensor:
+        return -special.softplus(x) - special.softplus(-x)
+
+
+class Tanh(Transform):
+    r"""$y = \tanh x$, from the real line to (-1, 1).
+
+    >>> float(Tanh().forward(0.0))
+    0.0
+    """
+
+    codomain = (-1.0, 1.0)
+
+    def _forward(self, x: Tensor) -> Tensor:
+        return special.tanh(x)
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        return 0.5 * (ops.log1p(y) - ops.log1p(-y))
+
+    def _log_slope(self, x: Tensor) -> Tensor:
+        # 1 - tanh^2 is four times the slope of the sigmoid function at 2 x.
+        return math.log(4.0) - special.softplus(2.0 * x) - special.softplus(-2.0 * x)
+
+
+class Power(Transform):
+    r"""$y = x^{\mathrm{power}}$ on the positive half line.
+
+    Args:
+        power: positive tensor.
+
+    >>> float(Power(2.0).inverse(9.0))
+    3.0
+    """
+
+    domain = _POSITIVE
+    codomain = _POSITIVE
+
+    power: Tensor = parameter(constraints.positive)
+
+    def _forward(self, x: Tensor) -> Tensor:
+        return ops.power(x, self.power)
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        return ops.power(y, 1.0 / self.power)
+
+    def _log_slope(self, x: Tensor) -> Tensor:
+        return ops.log(self.power) + (self.power - 1.0) * ops.log(x)
+
+
+class Reciprocal(Transform):
+    r"""$y = 1 / x$ on the positive half line, a decreasing map.
+
+    >>> float(Reciprocal().forward(4.0))
+    0.25
+    """
+
+    domain = _POSITIVE
+    codomain = _POSITIVE
+    decreasing = True
+
+    def _forward(self, x: Tensor) -> Tensor:
+        # So near 0 that the slope overflows, the slope is a product that may yet be small.
+        near = x < float(special.finfo(x).tiny) ** 0.5
+        inner, far = special.where(near, x, 1.0), special.where(near, 1.0, x)
+        return ops.where(near, ops.exp(-ops.log(inner)), 1.0 / far)
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        return self._forward(y)
+
+    def _log_slope(self, x: Tensor) -> Tensor:
+        return -2.0 * ops.log(x)
+
+
+class Negative(Transform):
+    r"""$y = -x$, a decreasing map.
+
+    >>> float(Negative().forward(4.0))
+    -4.0
+    """
+
+    decreasing = True
+
+    def _forward(self, x: Tensor) -> Tensor:
+        return -x
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        return -y
+
+    def _log_slope(self, x: Tensor) -> Tensor:
+        return ops.zeros_like(x)
+
+
+class Chain(Transform):
+    r"""Several transforms in turn, the last of the list first: `Chain([f, g])` is $y = f(g(x))$.
+
+    The order is that of TFP's `Chain` and of writing functions of functions.
+
+    Args:
+        transforms: non-empty list of transforms.
+
+    >>> round(float(Chain([Exp(), Affine(0.0, 2.0)]).forward(0.5)), 4)
+    2.7183
+    """
+
+    transforms: Any = component(many=True)
+
+    def _check(self) -> None:
+        for part in self.transforms:
+            if not isinstance(part, Transform):
+                raise TypeError(f"Chain: transforms must be transforms, got {part!r}")
+
+    @property
+    def decreasing(self) -> bool:  # type: ignore[override]
+        """Whether an odd number of the transforms is decreasing."""
+        return sum(part.decreasing for part in self.transforms) % 2 == 1
+
+    @property
+    def domain(self) -> Interval:  # type: ignore[override]
+        """The x that every transform can take after the one before it."""
+        interval = self.transforms[0].domain
+        for part in self.transforms[1:]:
+            interval = part._preimage(interval)
+        return interval
+
+    @property
+    def codomain(self) -> Interval:  # type: ignore[override]
+        """The y that the chain can give."""
+        interval = self.transforms[-1].codomain
+        for part in self.transforms[-2::-1]:
+            interval = part._image(interval)
+        return interval
+
+    def _forward(self, x: Tensor) -> Tensor:
+        for part in reversed(self.transforms):
+            x = part.forward(x)
+        return x
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        for part in self.transforms:
+            y = part.inverse(y)
+        return y
+
+    def _log_slope(self, x: Tensor) -> Tensor:
+        total = ops.zeros_like(x)
+        for part in reversed(self.transforms):
+            total = total + part.log_slope(x)
+            x = part.forward(x)
+        return total

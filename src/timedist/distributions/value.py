@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import Any, ClassVar
 
 import keras
 import numpy as np
+from keras import ops
 
 from timedist.distributions import fields
 from timedist.ops import compat
@@ -64,18 +66,33 @@ class Value:
 
     def _prepared(self, values: dict[str, Any]) -> dict[str, Any]:
         self._check_alternatives(values)
-        for row in self.table:
-            if isinstance(row, fields.Component) and not isinstance(values[row.name], Value):
-                raise TypeError(
-                    f"{type(self).__name__}: {row.name} must be a distribution, "
-                    f"got {type(values[row.name]).__name__}"
-                )
         given = [r for r in self._parameters() if values[r.name] is not None]
-        dtype = _common_dtype([values[r.name] for r in given])
+        inside = self._check_components(values)
+        dtype = _common_dtype([*(values[r.name] for r in given), *inside])
+        for part in self._components():
+            values[part.name] = _in_dtype(values[part.name], dtype)
         tensors = [self._to_tensor(r.name, values[r.name], dtype) for r in given]
         for row, tensor in zip(given, self._broadcast(given, tensors), strict=True):
             values[row.name] = tensor
         return values
+
+    def _check_components(self, values: dict[str, Any]) -> list[Tensor]:
+        """Make tuples of sequences of distributions; the tensors of all of them."""
+        leaves: list[Tensor] = []
+        for row in self._components():
+            given = values[row.name]
+            if row.many:
+                given = values[row.name] = tuple(given) if isinstance(given, Sequence) else ()
+            parts = given if row.many else (given,)
+            wrong = [type(part).__name__ for part in parts if not isinstance(part, Value)]
+            if wrong or not parts:
+                wanted = "a non-empty list of distributions" if row.many else "a distribution"
+                raise TypeError(
+                    f"{type(self).__name__}: {row.name} must be {wanted}, "
+                    f"got {wrong[0] if wrong else 'none'}"
+                )
+            leaves.extend(leaf for part in parts for leaf in part.leaves())
+        return leaves
 
     def _check_alternatives(self, values: dict[str, Any]) -> None:
         for row in self._parameters():
@@ -116,9 +133,7 @@ class Value:
         if len(set(shapes)) <= 1:
             return tensors
         try:
-            if any(row.event_rank for row in rows):
-                raise NotImplementedError
-            return list(compat.broadcast_arrays(*tensors))
+            return _broadcast_batch(tensors, [row.event_rank for row in rows])
         except Exception as error:  # each backend has its own class for shapes that do not fit
             named = ", ".join(
                 f"{r.name} {tuple(t.shape)}" for r, t in zip(rows, tensors, strict=True)
@@ -151,20 +166,33 @@ class Value:
     def _parameters(cls) -> list[fields.Parameter]:
         return [row for row in cls.table if isinstance(row, fields.Parameter)]
 
-    def _children(self) -> list[Any]:
-        """Tensors and distributions this value is made of, in the order of the table."""
+    @classmethod
+    def _components(cls) -> list[fields.Component]:
+        return [row for row in cls.table if isinstance(row, fields.Component)]
+
+    def _given(self) -> list[tuple[str, Any]]:
+        """Names and values of what is given: tensors, distributions and tuples of these."""
         return [
-            value
+            (row.name, value)
             for row in self.table
             if not isinstance(row, fields.Static) and (value := self._values[row.name]) is not None
         ]
 
+    def _children(self) -> list[Any]:
+        """Tensors and distributions this value is made of, in the order of the table."""
+        children: list[Any] = []
+        for _, value in self._given():
+            children.extend(value if isinstance(value, tuple) else (value,))
+        return children
+
     def _structure(self) -> tuple:
-        """Everything but the tensors, hashable: names of what is given, and the static values."""
+        """Everything but the tensors, hashable: what is given, and the static values.
+
+        What is given is a name and, for a tuple of distributions, their number.
+        """
         names = tuple(
-            row.name
-            for row in self.table
-            if not isinstance(row, fields.Static) and self._values[row.name] is not None
+            (name, len(value) if isinstance(value, tuple) else None)
+            for name, value in self._given()
         )
         statics = tuple(
             (row.name, self._values[row.name])
@@ -178,7 +206,9 @@ class Value:
         names, statics = structure
         self = object.__new__(cls)
         values: dict[str, Any] = {row.name: None for row in cls.table}
-        values.update(zip(names, children, strict=True))
+        rest = iter(children)
+        for name, number in names:
+            values[name] = next(rest) if number is None else tuple(islice(rest, number))
         values.update(statics)
         self.__dict__["_values"] = values
         return self
@@ -259,6 +289,31 @@ def _signature(table: tuple[fields.Field, ...]) -> inspect.Signature:
 
 def _default(field: fields.Field) -> Any:
     return inspect.Parameter.empty if field.default is fields.REQUIRED else field.default
+
+
+def _in_dtype(value: Any, dtype: str) -> Any:
+    """The value, or each in a tuple, with its floating tensors in `dtype`."""
+    if isinstance(value, tuple):
+        return tuple(_in_dtype(part, dtype) for part in value)
+    dtypes = {compat.dtype_of(leaf) for leaf in value.leaves()}
+    wrong = {d for d in dtypes if keras.backend.is_float_dtype(d)} - {dtype}
+    if not wrong:
+        return value
+    return value.map_leaves(
+        lambda leaf: ops.cast(leaf, dtype) if compat.dtype_of(leaf) in wrong else leaf
+    )
+
+
+def _broadcast_batch(tensors: list[Tensor], ranks: list[int]) -> list[Tensor]:
+    """Broadcast the leading axes of tensors, all but the last `rank` of each."""
+    if not any(ranks):
+        return list(compat.broadcast_arrays(*tensors))
+    firsts = [t[(..., *(0,) * rank)] for t, rank in zip(tensors, ranks, strict=True)]
+    batches = compat.broadcast_arrays(*firsts)
+    return [
+        compat.broadcast_arrays(t, batch[(..., *(None,) * rank)])[0]
+        for t, batch, rank in zip(tensors, batches, ranks, strict=True)
+    ]
 
 
 def _common_dtype(values: Sequence[Any]) -> str:

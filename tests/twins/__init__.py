@@ -3,9 +3,13 @@
 import numpy as np
 from scipy import special
 
+from timedist.testing import oracles
+
 
 class Mixture:
-    """A mixture; `weights` and the batch of `parts` end with the axis of the components."""
+    """A mixture of densities; `weights` and the batch of `parts` end with the components' axis."""
+
+    discrete = False
 
     def __init__(self, weights, parts, event_rank=0):
         self.weights = np.asarray(weights, "float64")
@@ -18,15 +22,20 @@ class Mixture:
     def _mix_logs(self, logs):
         return special.logsumexp(logs, b=self.weights, axis=-1)
 
+    def _log_density(self, x):
+        return self._mix_logs(oracles.log_mass(self.parts)(self._expand(x)))
+
     def logpdf(self, x):
-        log_density = getattr(self.parts, "logpmf", None) or self.parts.logpdf
-        return self._mix_logs(log_density(self._expand(x)))
+        return self._log_density(x)
 
     def pdf(self, x):
-        return np.exp(self.logpdf(x))
+        return np.exp(self._log_density(x))
 
     def logcdf(self, x):
         return self._mix_logs(self.parts.logcdf(self._expand(x)))
+
+    def logsf(self, x):
+        return self._mix_logs(self.parts.logsf(self._expand(x)))
 
     def cdf(self, x):
         return np.sum(self.weights * self.parts.cdf(self._expand(x)), axis=-1)
@@ -49,11 +58,20 @@ class Mixture:
     def median(self):
         return self.ppf(0.5)
 
+    def entropy(self):
+        """By quadrature or summation; for scalars."""
+        shape = self.weights.shape[:-1]
+        if not self.discrete:
+            return -oracles.integral(self, self.logpdf, shape)
+        return -oracles.terms(
+            self, lambda k: self._log_density(k) * np.exp(self._log_density(k)), shape
+        )
+
     def ppf(self, p):
         """By bisection between the quantiles of the components, to the last bit or integer."""
         each = self.parts.ppf(np.expand_dims(np.asarray(p, "float64"), -1))
         low, high = each.min(axis=-1), each.max(axis=-1)
-        if hasattr(self.parts, "pmf"):
+        if self.discrete:
             low = low - 1
             while np.any(high - low > 1):
                 middle = np.floor((low + high) / 2)
@@ -79,6 +97,39 @@ class Mixture:
         return self.weights.reshape(*self.weights.shape, *(1,) * self.event_rank)
 
 
+class CountMixture(Mixture):
+    """A mixture of masses on the integers."""
+
+    discrete = True
+
+    def logpmf(self, x):
+        return self._log_density(x)
+
+    def pmf(self, x):
+        return np.exp(self._log_density(x))
+
+
+class Several:
+    """Scalar twins of different families side by side, along a last axis of their own."""
+
+    def __init__(self, *parts):
+        self.parts = parts
+        self.discrete = oracles.is_discrete(parts[0])
+
+    def _each(self, name, x):
+        """Of values whose last axis has one entry for all parts, or one for each."""
+        x = np.broadcast_to(x, (*np.shape(x)[:-1], len(self.parts)))
+        pairs = zip(self.parts, np.moveaxis(x, -1, 0), strict=True)
+        return np.stack([getattr(part, name)(each) for part, each in pairs], axis=-1)
+
+    def __getattr__(self, name):
+        if name in ("mean", "var", "std", "median", "entropy"):
+            return lambda: np.stack([getattr(part, name)() for part in self.parts], axis=-1)
+        if not hasattr(self.parts[0], name) or ("pmf" in name and not self.discrete):
+            raise AttributeError(name)
+        return lambda x: self._each(name, x)
+
+
 class Product:
     """Independent components along the last axis; `family(**parameters)` makes the scalar twin."""
 
@@ -86,6 +137,12 @@ class Product:
         self.family = family
         self.parameters = parameters
         self.parts = family(**parameters)
+
+    def cov(self):
+        return self.var()[..., None] * np.eye(self.var().shape[-1])
+
+    def logsf(self, x):
+        return np.log(-np.expm1(self.logcdf(x)))
 
     def logpdf(self, x):
         return np.sum(self.parts.logpdf(x), axis=-1)
@@ -173,38 +230,3 @@ class Categories:
 
     def entropy(self):
         return special.entr(self.probs).sum(axis=-1)
-
-
-class Point:
-    """All mass at one value."""
-
-    def __init__(self, loc):
-        self.loc = np.asarray(loc, "float64")
-
-    def logpmf(self, x):
-        return np.where(x == self.loc, 0.0, -np.inf)
-
-    def pmf(self, x):
-        return np.exp(self.logpmf(x))
-
-    def cdf(self, x):
-        return (np.asarray(x) >= self.loc).astype("float64")
-
-    def logcdf(self, x):
-        return np.where(np.asarray(x) >= self.loc, 0.0, -np.inf)
-
-    def sf(self, x):
-        return 1.0 - self.cdf(x)
-
-    def ppf(self, p):
-        return self.loc + 0.0 * np.asarray(p)
-
-    def mean(self):
-        return self.loc
-
-    median = mean
-
-    def var(self):
-        return 0.0 * self.loc
-
-    std = entropy = var
