@@ -1,15 +1,24 @@
-"""`NegativeLogLikelihood`: reductions, weights, masks, missing values, errors."""
+"""Losses of distributions: reductions, weights, masks, missing values, errors."""
 
 import keras
 import numpy as np
 import pytest
+import scoringrules
 from helpers import BACKEND, to_numpy, value_and_gradient
 from keras import ops
 from models import QUICK
+from scipy import stats
 
-from timedist.distributions import Categorical, Independent, MixtureSameFamily, Normal
+from timedist.distributions import (
+    Categorical,
+    Deterministic,
+    Independent,
+    MixtureSameFamily,
+    Normal,
+    Poisson,
+)
 from timedist.layers import IndependentNormal, MixtureNormal
-from timedist.losses import NegativeLogLikelihood
+from timedist.losses import CRPS, DistributionLoss, EnergyScore, NegativeLogLikelihood, Pinball
 from timedist.ops import compat
 
 RNG = np.random.default_rng(0)
@@ -324,3 +333,161 @@ def test_dtypes():
     np.testing.assert_allclose(to_numpy(half), STEPS.mean(), rtol=2e-2)
     whole = NegativeLogLikelihood()(np.ones(Y.shape, "int32"), normal())
     assert np.isfinite(to_numpy(whole))
+
+
+# --- the other losses --------------------------------------------------------------------------
+
+LEVELS = (0.1, 0.5, 0.8)
+SCORES = {
+    "crps": CRPS,
+    "pinball": lambda **kwargs: Pinball(LEVELS, **kwargs),
+    "energy": lambda **kwargs: EnergyScore(8, **kwargs),
+}
+
+
+def each_by_scipy(name):
+    """The score of every component by other implementations."""
+    y, loc, scale = (a.astype("float64") for a in (Y, LOC, SCALE))
+    if name == "crps":
+        return scoringrules.crps_normal(y, loc, scale)
+    quantiles = [stats.norm.ppf(p, loc, scale) for p in LEVELS]
+    each = [scoringrules.quantile_score(y, q, p) for q, p in zip(quantiles, LEVELS, strict=True)]
+    return np.mean(each, axis=0)
+
+
+@pytest.mark.parametrize("name", ["crps", "pinball"])
+def test_scores_against_other_implementations(name):
+    each = each_by_scipy(name)
+    actual = SCORES[name](reduction="none")(Y, normal())
+    np.testing.assert_allclose(to_numpy(actual), each.sum(-1), rtol=2e-5)
+    there = RNG.uniform(size=Y.shape) < 0.6
+    there[0], there[1, 0] = False, [True, False, True]
+    y = np.where(there, Y, np.nan).astype("float32")
+    loss = SCORES[name](missing="mask")
+    actual = loss(y, normal(mask=MASK), WEIGHTS["step"])
+    steps = np.where(there, each, 0.0).sum(-1)
+    expected = reduced(steps, WEIGHTS["step"], MASK & there.any(-1), "sum_over_batch_size")
+    np.testing.assert_allclose(to_numpy(actual), expected, rtol=2e-5)
+
+
+def test_energy_score_without_spread_is_the_distance():
+    certain = Independent(Deterministic(LOC))
+    y = Y.copy()
+    y[..., 1] = np.nan
+    loss = EnergyScore(2, missing="mask", reduction="none")
+    actual = to_numpy(loss(y, certain))
+    np.testing.assert_allclose(actual, np.linalg.norm((Y - LOC)[..., ::2], axis=-1), rtol=1e-5)
+    matrix = Independent(Deterministic(LOC), 2)
+    expected = np.linalg.norm((Y - LOC).reshape(B, -1), axis=-1)
+    actual = to_numpy(EnergyScore(2, reduction="none")(Y, matrix))
+    np.testing.assert_allclose(actual, expected, rtol=1e-5)
+
+
+def test_energy_score_of_a_scalar_is_the_crps():
+    loc = np.zeros((4000,), "float32")
+    y = np.linspace(-2, 2, 4000, dtype="float32")
+    each = to_numpy(EnergyScore(16, reduction="none")(y, Normal(loc, 1.0)))
+    expected = scoringrules.crps_normal(y, 0.0, 1.0)
+    assert abs((each - expected).mean()) < 4 * (each - expected).std() / np.sqrt(4000)
+
+
+def test_the_gradient_of_the_energy_score_is_that_of_the_crps():
+    loc, scale = np.full((4000,), 0.5, "float32"), np.full((4000,), 2.0, "float32")
+    y = np.zeros((4000,), "float32")
+    _, found = value_and_gradient(
+        lambda m, s: EnergyScore(16, reduction="sum")(y, Normal(m, s)), loc, scale
+    )
+    _, expected = value_and_gradient(lambda m, s: ops.sum(Normal(m, s).crps(y)), loc, scale)
+    for each, exact in zip(found, expected, strict=True):
+        assert abs(each.mean() - exact.mean()) < 4 * each.std() / np.sqrt(4000)
+        assert each.std() > 0.0
+
+
+def test_the_noise_of_the_energy_score():
+    def score(shift=0.0, seed=0):
+        return float(EnergyScore(4, seed=seed)(Y[:1] + shift, normal(LOC[:1] + shift, SCALE[:1])))
+
+    assert score() == score()
+    assert abs(score() - score(seed=1)) > 1e-3
+    # Only the noise can differ where truth and forecast are shifted together.
+    assert abs(score() - score(shift=np.float32(1.0))) > 1e-3
+
+
+@pytest.mark.parametrize("name", SCORES)
+@pytest.mark.parametrize("garbage", [1e30, np.nan])
+def test_what_is_masked_does_not_matter_to_scores(name, garbage):
+    y = np.where(MASK[..., None], Y, garbage).astype("float32")
+
+    def loss(loc, scale):
+        return SCORES[name]()(y, normal(loc, scale, MASK))
+
+    value, gradients = value_and_gradient(loss, LOC, SCALE)
+    assert np.isfinite(value)
+    if name != "energy":
+        np.testing.assert_allclose(value, each_by_scipy(name).sum(-1)[MASK].mean(), rtol=2e-5)
+    for found in gradients:
+        assert np.isfinite(found).all()
+        assert (found[~MASK] == 0.0).all()
+        assert (found[MASK] != 0.0).any()
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_scores_train_a_model(name):
+    x = RNG.normal(size=(64, 5, 2)).astype("float32")
+    y = (x[..., :1] + 0.1 * RNG.normal(size=(64, 5, 1))).astype("float32")
+    start = keras.initializers.GlorotUniform(1)
+    model = keras.Sequential(
+        [keras.layers.Dense(2, kernel_initializer=start), IndependentNormal(1)]
+    )
+    model.compile(keras.optimizers.Adam(0.1), SCORES[name](), **QUICK)
+    losses = model.fit(x, y, epochs=15, verbose=0).history["loss"]
+    assert losses[-1] < 0.4 * losses[0]
+
+
+@pytest.mark.parametrize("name", ["pinball", "energy"])
+def test_what_has_no_gradient_is_refused(name):
+    counts = Independent(Poisson(np.ones((B, T, D), "float32")))
+    with pytest.raises(ValueError, match=r"cannot train .*Poisson.*no gradient; use .*CRPS"):
+        SCORES[name]()(np.ones((B, T, D), "float32"), counts)
+
+
+def test_components_that_depend_on_each_other_have_no_crps():
+    parts = Independent(Normal(np.zeros((4, 2, D), "float32"), 1.0))
+    mixture = MixtureSameFamily(Categorical(logits=np.zeros((4, 2), "float32")), parts)
+    for name in ("crps", "pinball"):
+        with pytest.raises(NotImplementedError, match="MixtureSameFamily"):
+            SCORES[name]()(Y[0], mixture)
+    assert np.isfinite(float(SCORES["energy"]()(Y[0], mixture)))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Pinball([0.5, 1.0]), "Pinball: levels must be .* between 0 and 1"),
+        (lambda: Pinball([]), "Pinball: levels must be"),
+        (lambda: EnergyScore(1), "EnergyScore: num_samples must be an int >= 2, got 1"),
+        (lambda: EnergyScore(8, seed=None), "EnergyScore: seed must be an int >= 0, got None"),
+        (lambda: CRPS(missing="drop"), "CRPS: missing must be one of .* got 'drop'"),
+    ],
+)
+def test_wrong_arguments_of_scores(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+    with pytest.raises(NotImplementedError, match="DistributionLoss must implement"):
+        DistributionLoss()(Y, normal())
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        CRPS(missing="mask", reduction="sum", name="mine"),
+        Pinball([0.25, 0.75], missing="mask", reduction="sum", name="mine"),
+        EnergyScore(5, seed=7, missing="mask", reduction="sum", name="mine"),
+    ],
+    ids=lambda loss: type(loss).__name__,
+)
+def test_config_round_trip_of_scores(loss):
+    again = keras.losses.deserialize(keras.losses.serialize(loss))
+    assert type(again) is type(loss)
+    assert again.get_config() == loss.get_config()
+    assert again.get_config()["missing"] == "mask"

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
-from keras import ops
 
-from timedist.distributions import Distribution
-from timedist.interop import as_distribution, is_distribution
+from timedist import checks
 from timedist.layers.accepting import serializable
 from timedist.ops import compat
+from timedist.targets import MISSING, Targets
 
 Tensor = Any
 
-_MISSING = ("error", "mask")
 
+class DistributionLoss(keras.losses.Loss):
+    r"""Base of the losses of distributions: a score of every batch element, then reduced.
 
-@serializable
-class NegativeLogLikelihood(keras.losses.Loss):
-    r"""The negative log likelihood of the targets under the predicted distributions, in nats.
-
-    $\ell = -\log p(y)$ at every batch element (every step of every sequence), then reduced.
+    A subclass writes `scores`.
 
     Args:
         missing: what a NaN target means. `"error"` (default): a `ValueError` where the numbers can
@@ -49,6 +45,70 @@ class NegativeLogLikelihood(keras.losses.Loss):
         ValueError: if shapes do not fit, or for a NaN target as said above.
 
     >>> from timedist.distributions import Normal
+    >>> class SquaredError(DistributionLoss):
+    ...     def scores(self, targets):
+    ...         return (targets.value - targets.distribution.mean()) ** 2
+    >>> float(SquaredError(name="squared_error")([[1.0, 2.0]], Normal([[0.0, 0.0]], 1.0)))
+    2.5
+    """
+
+    def __init__(
+        self,
+        missing: str = "error",
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        self.missing = checks.choice(type(self).__name__, "missing", missing, MISSING)
+
+    def scores(self, targets: Targets) -> Tensor:
+        """The scores of all batch elements.
+
+        Args:
+            targets: the aligned targets and their distribution, see `timedist.targets.Targets`.
+
+        Returns:
+            Tensor of shape `batch_shape`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must implement `scores`")
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
+        """The loss; see the class."""
+        targets = Targets.of(y_true, y_pred, self.missing, f"The loss {self.name!r}")
+        losses, counted = self.scores(targets), targets.counted()
+        if counted is not None:
+            compat.set_keras_mask(losses, counted)
+        if sample_weight is not None:
+            sample_weight = targets.like(losses, sample_weight)
+        # The stock loss does the rest: weights, mask, reduction.
+        return super().__call__(losses, losses, sample_weight)
+
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        """The scores, which `__call__` has already computed."""
+        del y_true
+        return y_pred
+
+    def get_config(self) -> dict:
+        """The constructor's arguments."""
+        return {**super().get_config(), "missing": self.missing}
+
+
+@serializable
+class NegativeLogLikelihood(DistributionLoss):
+    r"""The negative log likelihood of the targets under the predicted distributions, in nats.
+
+    $\ell = -\log p(y)$ at every batch element (every step of every sequence), then reduced.
+
+    Args:
+        missing: see `DistributionLoss`, also for the call arguments and the errors.
+        reduction: see `DistributionLoss`.
+        name: name of the loss.
+        dtype: dtype of the reduction.
+
+    Source: Good: Rational Decisions, Journal of the Royal Statistical Society B (1952).
+
+    >>> from timedist.distributions import Normal
     >>> round(float(NegativeLogLikelihood()([[0.0, 0.0]], Normal([[0.0, 0.0]], 1.0))), 4)
     0.9189
     """
@@ -60,117 +120,151 @@ class NegativeLogLikelihood(keras.losses.Loss):
         name: str = "negative_log_likelihood",
         dtype: Any = None,
     ) -> None:
-        super().__init__(name=name, reduction=reduction, dtype=dtype)
-        if missing not in _MISSING:
-            raise ValueError(f"missing must be one of {_MISSING}, got {missing!r}")
-        self.missing = missing
+        super().__init__(missing, reduction, name, dtype)
 
-    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
-        """The loss; see the class."""
-        distribution = _checked_distribution(y_pred, self.name)
-        value = _aligned(y_true, distribution, self.name)
-        losses, counted = self._losses(value, distribution, compat.get_keras_mask(y_pred))
-        if counted is not None:
-            compat.set_keras_mask(losses, counted)
-        if sample_weight is not None:
-            sample_weight = _like_batch(sample_weight, losses, self.name)
-        # The stock loss does the rest: weights, mask, reduction.
-        return super().__call__(losses, losses, sample_weight)
+    def scores(self, targets: Targets) -> Tensor:
+        """-log p of every batch element."""
+        return targets.negative_log_likelihood()
 
-    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        """The elementwise losses, which `__call__` has already computed."""
-        del y_true
-        return y_pred
 
-    def _losses(self, value: Tensor, distribution: Distribution, mask: Any) -> tuple[Tensor, Any]:
-        """Losses of shape `batch_shape`, and which of them count (`None`: all)."""
-        event_axes = tuple(range(-len(distribution.event_shape), 0))
-        observed = ops.ones_like(value, dtype="bool")
-        if mask is not None:
-            observed = ops.logical_and(observed, _mask_like(mask, distribution))
-        if self.missing == "mask":
-            observed = ops.logical_and(observed, ops.logical_not(ops.isnan(value)))
-        else:
-            _refuse_nan(value, observed, self.name)
-            if mask is None:
-                return -distribution.log_prob(value), None
-        counted = ops.any(observed, axis=event_axes) if event_axes else observed
-        return -distribution.log_prob_where(value, observed), counted
+@serializable
+class CRPS(DistributionLoss):
+    r"""The continuous ranked probability score, in the unit of the targets.
+
+    $\int (F(x) - 1\{x \ge y\})^2\,dx$, summed over the components of an `Independent` event, as the
+    log likelihood is. Outliers pull less on it than on the log likelihood.
+
+    Args:
+        missing: see `DistributionLoss`, also for the call arguments and the errors.
+        reduction: see `DistributionLoss`.
+        name: name of the loss.
+        dtype: dtype of the reduction.
+
+    Raises:
+        NotImplementedError: on a call with vectors whose components are not independent; use
+            `EnergyScore`.
+
+    Source: Gneiting, Raftery: Strictly Proper Scoring Rules, JASA (2007), section 4.2.
+
+    >>> from timedist.distributions import Normal
+    >>> round(float(CRPS()([[0.0, 0.0]], Normal([[0.0, 0.0]], 1.0))), 4)
+    0.2337
+    """
+
+    def __init__(
+        self,
+        missing: str = "error",
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "crps",
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(missing, reduction, name, dtype)
+
+    def scores(self, targets: Targets) -> Tensor:
+        """CRPS of every batch element."""
+        return targets.crps()
+
+
+@serializable
+class EnergyScore(DistributionLoss):
+    r"""The energy score of vectors, estimated without bias from samples.
+
+    $\mathbb E \lVert X - y \rVert - \frac12 \mathbb E \lVert X - X' \rVert$, of the whole event;
+    for scalars it is the CRPS.
+
+    Args:
+        num_samples: number of samples of each batch element, at least 2. Default 32.
+        seed: int. The noise follows from it and from the numbers of the batch: it is new at every
+            step of training, and the same batch scored again gives the same number. Default 0.
+        missing: see `DistributionLoss`, also for the call arguments and the errors. Of any event
+            only the missing components are left out.
+        reduction: see `DistributionLoss`.
+        name: name of the loss.
+        dtype: dtype of the reduction.
+
+    Raises:
+        ValueError: if there are fewer than 2 samples; on a call with a discrete family, whose
+            samples have no gradient.
+
+    Time is quadratic in the number of samples; memory is a few times theirs.
+
+    Source: Gneiting, Raftery: Strictly Proper Scoring Rules, JASA (2007), section 4.3; as a loss:
+    Pacchiardi, Adewoyin, Dueben, Dutta: Probabilistic Forecasting with Generative Networks via
+    Scoring Rule Minimization, JMLR (2024).
+
+    >>> from timedist.distributions import Independent, Normal
+    >>> predicted = Independent(Normal([[0.0, 0.0, 0.0]], 1.0))
+    >>> far, near = (float(EnergyScore()([[y, y, y]], predicted)) for y in (9.0, 0.0))
+    >>> far > 10 > near
+    True
+    """
+
+    def __init__(
+        self,
+        num_samples: int = 32,
+        seed: int = 0,
+        missing: str = "error",
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "energy_score",
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(missing, reduction, name, dtype)
+        self.num_samples = checks.count("EnergyScore", "num_samples", num_samples, 2)
+        self.seed = checks.count("EnergyScore", "seed", seed, 0)
+
+    def scores(self, targets: Targets) -> Tensor:
+        """Energy score of every batch element."""
+        targets.refuse_discrete("samples")
+        return targets.energy_score(self.num_samples, self.seed)
 
     def get_config(self) -> dict:
         """The constructor's arguments."""
-        return {**super().get_config(), "missing": self.missing}
+        return {**super().get_config(), "num_samples": self.num_samples, "seed": self.seed}
 
 
-def _checked_distribution(y_pred: Any, name: str) -> Distribution:
-    if is_distribution(y_pred):
-        return as_distribution(y_pred)
-    raise TypeError(
-        f"The loss {name!r} takes a distribution but got a {type(y_pred).__name__} of shape "
-        f"{tuple(getattr(y_pred, 'shape', ()))}. End the model with a distribution layer, e.g. "
-        "`timedist.layers.IndependentNormal`, and compile with this loss for that output."
-    )
+@serializable
+class Pinball(DistributionLoss):
+    r"""The mean pinball loss of some quantiles, in the unit of the targets.
 
+    $\frac1K \sum_k \max(\tau_k (y - q_k),\ (\tau_k - 1)(y - q_k))$, $q_k$ the quantile at level
+    $\tau_k$, summed over the components of an `Independent` event. Over many even levels it is half
+    the CRPS.
 
-def _aligned(y_true: Any, distribution: Distribution, name: str) -> Tensor:
-    """The targets in the dtype and just the shape of the distribution: nothing broadcasts here."""
-    value = ops.cast(ops.convert_to_tensor(y_true), distribution.dtype)
-    expected = distribution.shape
-    if len(value.shape) == len(expected) + 1 and value.shape[-1] == 1:
-        value = ops.squeeze(value, axis=-1)
-    elif len(value.shape) + 1 == len(expected) and distribution.event_shape == (1,):
-        value = ops.expand_dims(value, axis=-1)
-    given = tuple(value.shape)
-    same = len(given) == len(expected) and all(
-        a == b
-        for a, b in zip(given, expected, strict=True)
-        if isinstance(a, int) and isinstance(b, int)
-    )
-    if not same:
-        raise ValueError(
-            f"The loss {name!r} got targets of shape {tuple(ops.convert_to_tensor(y_true).shape)}, "
-            f"expected {expected}: batch shape {distribution.batch_shape} and event shape "
-            f"{distribution.event_shape} of {distribution!r}"
-        )
-    return value
+    Args:
+        levels: the levels, in (0, 1). Default: 0.1, 0.2 to 0.9.
+        missing: see `DistributionLoss`, also for the call arguments and the errors.
+        reduction: see `DistributionLoss`.
+        name: name of the loss.
+        dtype: dtype of the reduction.
 
+    Raises:
+        ValueError: if a level is not between 0 and 1; on a call with a discrete family, whose
+            quantiles have no gradient.
+        NotImplementedError: on a call with vectors whose components are not independent.
 
-def _mask_like(mask: Any, distribution: Distribution) -> Tensor:
-    """A Keras mask with as many axes as a draw; a step counts if anything in it does."""
-    mask, rank = ops.cast(mask, "bool"), len(distribution.batch_shape)
-    inside = tuple(range(rank, len(mask.shape)))
-    mask = ops.any(mask, axis=inside) if inside else mask
-    return ops.reshape(
-        mask, (*ops.shape(mask), *(1,) * (len(distribution.shape) - len(mask.shape)))
-    )
+    Source: Koenker, Bassett: Regression Quantiles, Econometrica (1978).
 
+    >>> from timedist.distributions import Normal
+    >>> float(Pinball(levels=[0.5])([[2.0, 0.0]], Normal([[0.0, 0.0]], 1.0)))
+    0.5
+    """
 
-def _like_batch(sample_weight: Any, losses: Tensor, name: str) -> Tensor:
-    """Weights of just the shape of the losses: those of a prefix hold for everything in it."""
-    weight = ops.convert_to_tensor(sample_weight)
-    given, expected = tuple(weight.shape), tuple(losses.shape)
-    if len(given) == len(expected) + 1 and given[-1] == 1:
-        weight = ops.squeeze(weight, axis=-1)
-    prefix = zip(tuple(weight.shape), expected, strict=False)
-    if len(weight.shape) > len(expected) or any(
-        a != b for a, b in prefix if isinstance(a, int) and isinstance(b, int) and 1 not in (a, b)
-    ):
-        raise ValueError(
-            f"The loss {name!r} got sample weights of shape {given}, expected {expected} (one for "
-            "each step) or a prefix of it (one for each sequence)"
-        )
-    behind = (1,) * (len(expected) - len(weight.shape))
-    weight = ops.reshape(ops.cast(weight, losses.dtype), (*ops.shape(weight), *behind))
-    return weight * ops.ones_like(losses)
+    def __init__(
+        self,
+        levels: Sequence[float] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9),
+        missing: str = "error",
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "pinball",
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(missing, reduction, name, dtype)
+        self.levels = checks.levels("Pinball", levels)
 
+    def scores(self, targets: Targets) -> Tensor:
+        """Mean pinball loss of every batch element."""
+        targets.refuse_discrete("quantiles")
+        return targets.pinball(self.levels)
 
-def _refuse_nan(value: Tensor, observed: Tensor, name: str) -> None:
-    if not (compat.is_concrete(value) and compat.is_concrete(observed)):
-        return
-    bad = np.isnan(compat.to_numpy(value)) & compat.to_numpy(observed)
-    if bad.any():
-        raise ValueError(
-            f"The loss {name!r} got {int(bad.sum())} NaN targets, the first at index "
-            f"{tuple(int(i) for i in np.argwhere(bad)[0])}. If they are missing values, use "
-            'NegativeLogLikelihood(missing="mask").'
-        )
+    def get_config(self) -> dict:
+        """The constructor's arguments."""
+        return {**super().get_config(), "levels": list(self.levels)}

@@ -1,0 +1,50 @@
+"""`Targets`: what losses and metrics cannot show."""
+
+import numpy as np
+import pytest
+from helpers import to_numpy
+from keras import ops
+
+from timedist.distributions import Independent, Normal, Poisson
+from timedist.ops import compat
+from timedist.targets import Targets
+
+LOC = np.arange(12, dtype="float32").reshape(2, 2, 3)
+
+
+def targets(y=LOC, missing="mask", mask=None):
+    """Targets against three normals a step."""
+    distribution = Independent(Normal(LOC, 1.0))
+    if mask is not None:
+        compat.set_keras_mask(distribution, ops.convert_to_tensor(mask))
+    return Targets.of(y, distribution, missing, "The test")
+
+
+def test_what_counts():
+    y = LOC.copy()
+    y[0, 0], y[1, 1, 2] = np.nan, np.nan
+    mask = np.array([[True, True], [False, True]])
+    assert targets(missing="error").counted() is None
+    assert to_numpy(targets(y).counted()).tolist() == [[False, True], [True, True]]
+    assert to_numpy(targets(y, mask=mask).counted()).tolist() == [[False, True], [False, True]]
+    of_components = to_numpy(targets(y, mask=mask).weights(True, [[2.0, 2.0], [3.0, 3.0]]))
+    assert of_components.sum(-1).tolist() == [[0.0, 6.0], [0.0, 6.0]]
+
+
+def test_the_filling_is_where_the_density_is():
+    y = LOC.copy()
+    y[0, 0, 0] = np.nan
+    assert to_numpy(targets(y).filled()).tolist() == LOC.tolist()
+    with pytest.raises(ValueError, match=r'The test got 1 NaN .*\(0, 0, 0\).*missing="mask"'):
+        targets(y, missing="error")
+
+
+def test_the_transform_of_counts_has_two_ends():
+    rate = np.ones((2, 1), "float32")
+    y = np.array([[0.0], [1.0]])
+    below, upto = Targets.of(y, Independent(Poisson(rate)), "error", "The test").transform()
+    ends = np.exp(-1.0) * np.array([0.0, 1.0, 2.0])
+    np.testing.assert_allclose(to_numpy(below)[:, 0], ends[:2], atol=1e-6)
+    np.testing.assert_allclose(to_numpy(upto)[:, 0], ends[1:], atol=1e-6)
+    below, upto = targets().transform()
+    assert to_numpy(below).tolist() == to_numpy(upto).tolist() == np.full((2, 2, 3), 0.5).tolist()
