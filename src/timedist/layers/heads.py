@@ -6,68 +6,113 @@ narrower constraint; splitting, raw-to-valid maps and sizes follow from the fami
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import keras
+import numpy as np
 from keras import ops
 
 from timedist import distributions as td
 from timedist.distributions import constraints
 from timedist.distributions.constraints import Constraint
-from timedist.distributions.fields import Parameter
-from timedist.layers.accepting import serializable
+from timedist.distributions.fields import REQUIRED, Parameter
 from timedist.layers.base import DistributionLayer
+from timedist.ops import compat
 
 Tensor = Any
-
-
-def _as_shape(event_shape: int | Sequence[int]) -> tuple[int, ...]:
-    shape = (event_shape,) if isinstance(event_shape, int) else tuple(event_shape)
-    if not all(isinstance(size, int) and size > 0 for size in shape):
-        raise ValueError(
-            f"event_shape must be a positive int or a tuple of them, got {event_shape!r}"
-        )
-    return shape
+Shapes = dict[str, tuple[int, ...]]
 
 
 class Head(DistributionLayer):
     """Base of the heads of a family; a subclass names the family.
 
+    Raw zeros give a distribution near mean 0 and scale 1 where the family can have them, so that a
+    fresh network on standardised data starts from a sensible forecast.
+
     Attributes:
-        family: the family, a subclass of `Distribution` with scalar parameters.
+        family: the family, a subclass of `Distribution`.
         narrowed: constraints to use instead of the family's, by name of the parameter.
+        fixed: parameters of the family that the network does not give but the user of the head, as
+            keyword arguments of its constructor, with their defaults (`REQUIRED` for none).
+        width: of an instance: how many numbers the layer in front must give at each step.
+
+    Args:
+        shapes: the shape of each parameter the network gives, for one step.
+        **kwargs: of `keras.Layer`, and those in `fixed`.
     """
 
     family: ClassVar[type[td.Distribution]]
     narrowed: ClassVar[dict[str, Constraint]] = {}
+    fixed: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, shapes: Shapes, **kwargs: Any) -> None:
+        given = {name: kwargs.pop(name, default) for name, default in self.fixed.items()}
+        super().__init__(**kwargs)
+        self._use(shapes)
+        for name, value in given.items():
+            if value is REQUIRED:
+                raise TypeError(
+                    f"{type(self).__name__} needs {name!r}, a parameter of "
+                    f"{self.family.__name__} that it does not learn: give "
+                    f"`{type(self).__name__}(..., {name}=...)`"
+                )
+            setattr(self, name, _plain(value))
+        if self.fixed:  # let the family say what is wrong with them
+            self._read(ops.zeros((self.width,)), self.family)
 
     @classmethod
     def rows(cls) -> list[Parameter]:
-        """The parameters the network gives; of two that say the same, the unconstrained one."""
-        table = cls.family._parameters()
-        return [
-            row for row in table if row.instead_of is None or row.constraint is constraints.real
+        """The parameters the network gives, in the order of the family's constructor.
+
+        Of two that say the same it is the unconstrained one.
+        """
+        table = {row.name: row for row in cls.family._parameters() if row.name not in cls.fixed}
+        ordered = [
+            table[name] for name in inspect.signature(cls.family).parameters if name in table
         ]
+        return [r for r in ordered if r.instead_of is None or r.constraint is constraints.real]
 
-    def _read(self, raw: Tensor, event_shape: tuple[int, ...]) -> Any:
-        """The family with parameters of shape `(...) + event_shape` from `(..., params_size)`."""
-        rows = self.rows()
-        parts = ops.split(raw, len(rows), axis=-1)
+    def _use(self, shapes: Shapes) -> None:
+        self.shapes, self.width = shapes, self._total(shapes)
+
+    def get_config(self) -> dict:
+        """The constructor's arguments."""
+        return {**super().get_config(), **{name: getattr(self, name) for name in self.fixed}}
+
+    @classmethod
+    def _total(cls, shapes: Shapes) -> int:
+        return sum(cls._raw_sizes(shapes))
+
+    @classmethod
+    def _raw_sizes(cls, shapes: Shapes) -> list[int]:
+        rows = {row.name: cls.narrowed.get(row.name, row.constraint) for row in cls.rows()}
+        return [math.prod(rows[name].raw_shape(shape)) for name, shape in shapes.items()]
+
+    def _constraint(self, row: Parameter) -> Constraint:
+        return self.narrowed.get(row.name, row.constraint)
+
+    def _read(self, raw: Tensor, make: Any = None) -> Any:
+        """The family with valid parameters from a tensor whose last axis holds the raw ones."""
+        ends = np.cumsum(self._raw_sizes(self.shapes))
         lead = ops.shape(raw)[:-1]
-        values = {
-            row.name: self.narrowed.get(row.name, row.constraint).to_valid(
-                ops.reshape(part, (*lead, *event_shape))
-            )
-            for row, part in zip(rows, parts, strict=True)
-        }
-        base = self.family.trusted(**values)
-        rank = len(event_shape)
-        return td.Independent.trusted(base=base, reinterpreted_batch_ndims=rank) if rank else base
+        values = {name: getattr(self, name) for name in self.fixed}
+        for row, end, start in zip(self.rows(), ends, (0, *ends), strict=False):
+            constraint, shape = self._constraint(row), self.shapes[row.name]
+            part = ops.reshape(raw[..., start:end], (*lead, *constraint.raw_shape(shape)))
+            values[row.name] = constraint.to_valid(part)
+        return (make or self.family.trusted)(**values)
 
-    def _checked(self, inputs: Tensor, size: int) -> Tensor:
+    @classmethod
+    def _repeated(cls, event_shape: tuple[int, ...]) -> Shapes:
+        """Shapes of the parameters of independent components: all that of the event."""
+        return {row.name: event_shape for row in cls.rows()}
+
+    def _checked(self, inputs: Tensor) -> Tensor:
         """The inputs in float32 at least, or an error that names the layer to put in front."""
+        size = self.width
         if not inputs.shape or inputs.shape[-1] != size:
             raise ValueError(
                 f"The layer {self.name!r} ({type(self).__name__}) needs {size} parameters on the "
@@ -80,9 +125,9 @@ class Head(DistributionLayer):
 
 
 class IndependentHead(Head):
-    """Base of the heads with independent components; name the family, and the head is complete.
+    r"""Base of the heads with independent components; name the family, and the head is complete.
 
-    $\\log p(y) = \\sum_i \\log p(y_i)$ over the components of the event.
+    $\log p(y) = \sum_i \log p(y_i)$ over the components of the event.
 
     Args:
         event_shape: int or tuple, the shape of one draw at each step. Default `()`: a scalar.
@@ -100,25 +145,24 @@ class IndependentHead(Head):
 
     >>> import keras
     >>> from timedist.distributions import Laplace
-    >>> class IndependentLaplace(IndependentHead):
+    >>> class MyLaplace(IndependentHead):
     ...     family = Laplace
-    >>> IndependentLaplace(3)(keras.ops.zeros((32, 10, IndependentLaplace.params_size(3))))
+    >>> MyLaplace(3)(keras.ops.zeros((32, 10, MyLaplace.params_size(3))))
     Independent(Laplace)(batch_shape=(32, 10), event_shape=(3,), dtype=float32)
     """
 
     def __init__(self, event_shape: int | Sequence[int] = (), **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.event_shape = _as_shape(event_shape)
+        self.event_shape = as_event_shape(event_shape)
+        super().__init__(self._repeated(self.event_shape), **kwargs)
 
     @classmethod
     def params_size(cls, event_shape: int | Sequence[int] = ()) -> int:
         """How many parameters the layer in front must give for an event of this shape."""
-        return len(cls.rows()) * math.prod(_as_shape(event_shape))
+        return cls._total(cls._repeated(as_event_shape(event_shape)))
 
     def call(self, inputs: Tensor) -> td.Distribution:
         """The distribution whose parameters stand on the last axis."""
-        size = self.params_size(self.event_shape)
-        return self._read(self._checked(inputs, size), self.event_shape)
+        return _independent(self._read(self._checked(inputs)), len(self.event_shape))
 
     def get_config(self) -> dict:
         """The constructor's arguments."""
@@ -126,9 +170,9 @@ class IndependentHead(Head):
 
 
 class MixtureHead(Head):
-    """Base of the heads with a mixture of independent components; a subclass names the family.
+    r"""Base of the heads with a mixture of independent components; a subclass names the family.
 
-    $p(y) = \\sum_k \\pi_k \\prod_i p_k(y_i)$
+    $p(y) = \sum_k \pi_k \prod_i p_k(y_i)$
 
     Args:
         num_components: number K of components.
@@ -149,28 +193,27 @@ class MixtureHead(Head):
     def __init__(
         self, num_components: int, event_shape: int | Sequence[int] = (), **kwargs: Any
     ) -> None:
-        super().__init__(**kwargs)
-        if not isinstance(num_components, int) or num_components < 1:
-            raise ValueError(f"num_components must be a positive int, got {num_components!r}")
-        self.num_components = num_components
-        self.event_shape = _as_shape(event_shape)
+        self.num_components = positive_int("num_components", num_components)
+        self.event_shape = as_event_shape(event_shape)
+        super().__init__(self._repeated(self.event_shape), **kwargs)
+        self.width = self.params_size(num_components, self.event_shape)
 
     @classmethod
     def params_size(cls, num_components: int, event_shape: int | Sequence[int] = ()) -> int:
         """How many parameters the layer in front must give."""
-        return num_components * (1 + len(cls.rows()) * math.prod(_as_shape(event_shape)))
+        return num_components * (1 + cls._total(cls._repeated(as_event_shape(event_shape))))
 
     def call(self, inputs: Tensor) -> td.MixtureSameFamily:
         """The mixture whose parameters stand on the last axis."""
         number = self.num_components
-        raw = self._checked(inputs, self.params_size(number, self.event_shape))
+        raw = self._checked(inputs)
         logits, rest = raw[..., :number], raw[..., number:]
-        each = rest.shape[-1] // number
-        components = self._read(
-            ops.reshape(rest, (*ops.shape(rest)[:-1], number, each)), self.event_shape
+        each = self._total(self.shapes)
+        rest = ops.reshape(rest, (*ops.shape(rest)[:-1], number, each))
+        return td.MixtureSameFamily.trusted(
+            mixture=td.Categorical.trusted(logits=logits),
+            components=_independent(self._read(rest), len(self.event_shape)),
         )
-        mixture = td.Categorical.trusted(logits=logits)
-        return td.MixtureSameFamily.trusted(mixture=mixture, components=components)
 
     def get_config(self) -> dict:
         """The constructor's arguments."""
@@ -181,107 +224,79 @@ class MixtureHead(Head):
         }
 
 
-@serializable
-class IndependentNormal(IndependentHead):
-    """Head of independent normal components: `loc` as it is, `scale` by a softplus.
+class ZeroHead(Head):
+    r"""Base of the heads with additional zeros; name the family and the wrapper.
 
-    Arguments, result and errors as for `IndependentHead`; `params_size(event_shape)` is twice the
-    number of components.
+    $p(y) = \prod_i p(y_i)$, each component being zero with a probability of its own.
 
-    >>> import keras
-    >>> IndependentNormal(3)(keras.ops.zeros((32, 10, 6)))
-    Independent(Normal)(batch_shape=(32, 10), event_shape=(3,), dtype=float32)
+    Attributes:
+        family: the family of the values: counts, or positive numbers.
+        wrapper: `ZeroInflated` or `Hurdle`.
+
+    Args:
+        event_shape: int or tuple, the shape of one draw at each step. Default `()`: a scalar.
+        **kwargs: of `keras.Layer`.
+
+    Call arguments:
+        inputs: tensor `(..., params_size)`, any real numbers: the log odds of a zero for each
+            component, then the parameters of the family as for `IndependentHead`.
+
+    Returns:
+        A distribution with `batch_shape == (...)` and the event shape.
+
+    Raises:
+        ValueError: if the last axis has another size.
     """
 
-    family = td.Normal
+    wrapper: ClassVar[type[td.Distribution]]
+
+    def __init__(self, event_shape: int | Sequence[int] = (), **kwargs: Any) -> None:
+        self.event_shape = as_event_shape(event_shape)
+        super().__init__(self._repeated(self.event_shape), **kwargs)
+        self.width = self.params_size(self.event_shape)
+
+    @classmethod
+    def params_size(cls, event_shape: int | Sequence[int] = ()) -> int:
+        """How many parameters the layer in front must give for an event of this shape."""
+        shape = as_event_shape(event_shape)
+        return math.prod(shape) + cls._total(cls._repeated(shape))
+
+    def call(self, inputs: Tensor) -> td.Distribution:
+        """The distribution whose parameters stand on the last axis."""
+        raw, number = self._checked(inputs), math.prod(self.event_shape)
+        base = self._read(raw[..., number:])
+        logits = ops.reshape(raw[..., :number], (*ops.shape(raw)[:-1], *self.event_shape))
+        zeros = self.wrapper.trusted(base=base, logits=logits)
+        return _independent(zeros, len(self.event_shape))
+
+    def get_config(self) -> dict:
+        """The constructor's arguments."""
+        return {**super().get_config(), "event_shape": self.event_shape}
 
 
-@serializable
-class IndependentStudentT(IndependentHead):
-    """Head of independent Student-t components: `df` above 2, so the variance is finite.
-
-    Arguments, result and errors as for `IndependentHead`; `params_size(event_shape)` is three times
-    the number of components. A fresh head starts near 8 degrees of freedom.
-
-    >>> import keras
-    >>> IndependentStudentT(3)(keras.ops.zeros((32, 10, 9)))
-    Independent(StudentT)(batch_shape=(32, 10), event_shape=(3,), dtype=float32)
-    """
-
-    family = td.StudentT
-    narrowed: ClassVar = {"df": constraints.greater_than(2.0, start=8.0)}
+def as_event_shape(event_shape: int | Sequence[int]) -> tuple[int, ...]:
+    """An event shape as a tuple of positive ints, or a `ValueError`."""
+    shape = (event_shape,) if isinstance(event_shape, int) else tuple(event_shape)
+    if not all(isinstance(size, int) and size > 0 for size in shape):
+        raise ValueError(
+            f"event_shape must be a positive int or a tuple of them, got {event_shape!r}"
+        )
+    return shape
 
 
-@serializable
-class IndependentLogistic(IndependentHead):
-    """Head of independent logistic components: `loc` as it is, `scale` by a softplus.
-
-    Arguments, result and errors as for `IndependentHead`; `params_size(event_shape)` is twice the
-    number of components.
-
-    >>> import keras
-    >>> IndependentLogistic()(keras.ops.zeros((32, 10, 2)))
-    Logistic(batch_shape=(32, 10), event_shape=(), dtype=float32)
-    """
-
-    family = td.Logistic
+def positive_int(name: str, value: Any, least: int = 1) -> int:
+    """`value` if it is an int of at least `least`, else a `ValueError` that names it."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        wanted = "a positive int" if least == 1 else f"an int of at least {least}"
+        raise ValueError(f"{name} must be {wanted}, got {value!r}")
+    return value
 
 
-@serializable
-class IndependentBernoulli(IndependentHead):
-    """Head of independent Bernoulli components, from log odds.
-
-    Arguments, result and errors as for `IndependentHead`; `params_size(event_shape)` is the number
-    of components.
-
-    >>> import keras
-    >>> IndependentBernoulli(3)(keras.ops.zeros((32, 10, 3)))
-    Independent(Bernoulli)(batch_shape=(32, 10), event_shape=(3,), dtype=float32)
-    """
-
-    family = td.Bernoulli
+def _independent(base: td.Distribution, rank: int) -> td.Distribution:
+    return td.Independent.trusted(base=base, reinterpreted_batch_ndims=rank) if rank else base
 
 
-@serializable
-class IndependentPoisson(IndependentHead):
-    """Head of independent Poisson components, from log rates.
-
-    Arguments, result and errors as for `IndependentHead`; `params_size(event_shape)` is the number
-    of components.
-
-    >>> import keras
-    >>> IndependentPoisson(3)(keras.ops.zeros((32, 10, 3)))
-    Independent(Poisson)(batch_shape=(32, 10), event_shape=(3,), dtype=float32)
-    """
-
-    family = td.Poisson
-
-
-@serializable
-class IndependentNegativeBinomial(IndependentHead):
-    """Head of independent negative binomial components: `total_count` by a softplus, and log odds.
-
-    Arguments, result and errors as for `IndependentHead`; `params_size(event_shape)` is twice the
-    number of components.
-
-    >>> import keras
-    >>> IndependentNegativeBinomial()(keras.ops.zeros((32, 10, 2)))
-    NegativeBinomial(batch_shape=(32, 10), event_shape=(), dtype=float32)
-    """
-
-    family = td.NegativeBinomial
-
-
-@serializable
-class MixtureNormal(MixtureHead):
-    """Head of a mixture of normal components.
-
-    Arguments, result and errors as for `MixtureHead`; `params_size(num_components, event_shape)` is
-    K times one plus twice the number of components of the event.
-
-    >>> import keras
-    >>> MixtureNormal(2, 3)(keras.ops.zeros((32, 10, MixtureNormal.params_size(2, 3))))
-    MixtureSameFamily(Independent(Normal))(batch_shape=(32, 10), event_shape=(3,), dtype=float32)
-    """
-
-    family = td.Normal
+def _plain(value: Any) -> Any:
+    """A number, or tuples of numbers, that a config can hold."""
+    array = compat.to_numpy(value) if compat.is_tensor(value) else np.asarray(value)
+    return array.item() if array.ndim == 0 else tuple(_plain(part) for part in array)
