@@ -40,7 +40,9 @@ def test_nothing_is_shown_before_training_begins():
 
 
 def test_ctrl_c_waits_for_the_end_of_the_step():
-    usual = signal.getsignal(signal.SIGINT)
+    before = signal.getsignal(signal.SIGINT)
+    usual = signal.default_int_handler  # a shell makes its background jobs ignore the signal
+    signal.signal(signal.SIGINT, usual)
     stop = StopOnInterrupt()
     stop.on_train_begin()
     try:
@@ -52,5 +54,6 @@ def test_ctrl_c_waits_for_the_end_of_the_step():
             signal.raise_signal(signal.SIGINT)
     finally:
         stop.restore()
-    assert signal.getsignal(signal.SIGINT) is usual
+        restored = signal.signal(signal.SIGINT, before)
+    assert restored is usual
     StopOnInterrupt().restore()  # training has not begun
