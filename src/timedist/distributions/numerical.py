@@ -147,7 +147,9 @@ def expectation(d: Any, function: Callable, *more: Tensor) -> Tensor:
     log_prob = d._hook("log_prob")(x)
     mass = special.where(alive, ops.exp(special.where(alive, log_prob, 0.0)) * weight, 0.0)
     value = function(x, log_prob)
-    return ops.sum(special.where(alive, mass * special.where(alive, value, 0.0), 0.0), axis=0)
+    # Where the mass underflows an infinite value would make a NaN.
+    usable = mass > 0.0
+    return ops.sum(mass * special.where(usable, value, 0.0), axis=0)
 
 
 def mean(d: Any) -> Tensor:
