@@ -118,7 +118,7 @@ def support(d: Any, like: Tensor | float = 0.0) -> tuple[Tensor, Tensor]:
     return low + zero, high + zero
 
 
-def _landmarks(d: Any, like: Tensor) -> list[Tensor]:
+def finite_landmarks(d: Any, like: Tensor) -> list[Tensor]:
     """The finite landmarks of a distribution, broadcast with `like`."""
     zero = ops.zeros_like(like)
     marks = [ops.stop_gradient(mark) + zero for mark in d._hook("landmarks")()]
@@ -137,7 +137,7 @@ def expectation(d: Any, function: Callable, *more: Tensor) -> Tensor:
         Tensor of the batch shape.
     """
     low, high = support(d)
-    marks = [*_landmarks(d, low), *(mark + ops.zeros_like(low) for mark in more)]
+    marks = [*finite_landmarks(d, low), *(mark + ops.zeros_like(low) for mark in more)]
     x, weight = nodes(low, high, marks)
     density = ops.stop_gradient(d._hook("log_prob")(x))
     # A node without mass must not bring its own infinities, nor those of its gradient.
@@ -171,7 +171,7 @@ def entropy(d: Any) -> Tensor:
 
 def kl_divergence(d: Any, other: Any) -> Tensor:
     """E[log p(X) - log q(X)]."""
-    marks = _landmarks(other, d._zeros())
+    marks = finite_landmarks(other, d._zeros())
     return expectation(d, lambda x, log_p: log_p - other._hook("log_prob")(x), *marks)
 
 
@@ -187,7 +187,7 @@ def crps(d: Any, y: Tensor) -> Tensor:
     def squared(x: Tensor) -> Tensor:
         return ops.square(ops.where(x < cut, cdf(x), survival(x)))
 
-    score = integral(squared, low, high, [cut, *_landmarks(d, low)])
+    score = integral(squared, low, high, [cut, *finite_landmarks(d, low)])
     # The cut moves with y, which the nodes do not know.
     slope = ops.stop_gradient(ops.square(cdf(cut)) - ops.square(survival(cut)))
     score = score + slope * (inside - cut) + ops.abs(y - inside)

@@ -112,8 +112,7 @@ def both_sides(d: Any, function: Callable, cut: Tensor) -> Tensor:
     """
     low, high = numerical.support(d, cut)
     cut = ops.stop_gradient(cut) + ops.zeros_like(low)
-    marks = [ops.stop_gradient(mark) + ops.zeros_like(low) for mark in d._hook("landmarks")()]
-    marks = [special.where(ops.abs(mark) < math.inf, mark, 0.0) for mark in marks]
+    marks = numerical.finite_landmarks(d, low)
     # Distances from the cut, which count downwards on the lower side.
     length = ops.stack([cut - low, high - cut + 1.0], axis=0)
     ways = [ops.stack([cut - 1.0 - mark, mark - cut], axis=0) for mark in marks]
