@@ -5,7 +5,6 @@ from keras import ops
 
 from timedist import distributions as td
 from timedist.distributions import Pushforward, constraints, parameter
-from timedist.distributions.pushforward import clipped
 from timedist.ops.functional import float64_scope, value_and_gradient
 from timedist.testing.compare import array, assert_close
 
@@ -53,17 +52,6 @@ def test_values_outside_have_no_effect_on_gradients():
     np.testing.assert_array_equal(array(slope)[:3], 0.0)
     # -2 / scale + 2 y^2 / scale^3
     assert_close(array(slope)[3], -2 / 3 + 8 / 27, 1e-5)
-
-
-def test_clipping_stays_strictly_between_the_ends():
-    x = np.array([-np.inf, 0.0, 0.5, 1.0, np.inf], "float32")
-    inside = array(
-        clipped(*(ops.convert_to_tensor(a) for a in (x, 0.0 * x[2:3], 0.0 * x[2:3] + 1)))
-    )
-    assert np.all((inside > 0.0) & (inside < 1.0))
-    assert inside[2] == 0.5
-    ends = ops.convert_to_tensor(np.array([-np.inf], "float32"))
-    assert np.all(np.isfinite(array(clipped(ops.convert_to_tensor(x), ends, -ends))))
 
 
 def test_draws_that_underflow_stay_inside_the_support():

@@ -48,24 +48,29 @@ def test_a_root_on_the_edge_of_the_bracket_is_kept():
 
 
 def test_smallest_integer():
-    rate = np.array([0.1, 3.0, 40.0], "float32")
-    p = np.array([[0.0], [1e-4], [0.5], [0.99]], "float32") + 0 * rate
-    table = ops.convert_to_tensor(
-        stats.poisson(rate).cdf(np.arange(200)[:, None]).T.astype("float32")
-    )
+    rate = np.array([0.1, 3.0, 40.0])
+    p = np.array([[0.0], [1e-4], [0.5], [0.99], [1.0 - 1e-7]], "float32") + np.zeros(3, "float32")
+    twin, k = stats.poisson(rate), np.arange(200)[:, None]
+    tables = [
+        ops.convert_to_tensor(table.T.astype("float32"))
+        for table in (twin.logcdf(k), twin.logsf(k))
+    ]
 
-    def cdf(k):
+    def tails(k):
         index = ops.cast(ops.clip(k, 0, 199), "int32")
-        value = ops.stack([ops.take(table[i], index[..., i]) for i in range(3)], axis=-1)
-        return ops.where(k < 0, 0.0, value)
+        lower, upper = (
+            ops.stack([ops.take(table[i], index[..., i]) for i in range(3)], axis=-1)
+            for table in tables
+        )
+        return ops.where(k < 0, -np.inf, lower), ops.where(k < 0, 0.0, upper)
 
     for guess in (0.0, 50.0):
         found = solve.smallest_integer(
-            cdf, ops.convert_to_tensor(p), ops.convert_to_tensor(guess + 0 * p)
+            tails, ops.convert_to_tensor(p), ops.convert_to_tensor(guess + 0 * p)
         )
-        expected = np.maximum(stats.poisson(rate).ppf(p), 0)
+        expected = np.maximum(twin.ppf(p.astype("float64")), 0)
         np.testing.assert_array_equal(to_numpy(found), expected)
-    certain = solve.smallest_integer(cdf, ops.ones((1, 3)), ops.ones((1, 3)))
+    certain = solve.smallest_integer(tails, ops.ones((1, 3)), ops.ones((1, 3)))
     assert np.all(to_numpy(certain) == np.inf)
 
 

@@ -189,9 +189,8 @@ def test_log_poisson_and_binomial_terms_against_scipy(dtype):
         x, y = np.meshgrid([1.0, 7.0, 300.0], [1.0, 40.0, 2000.0])
         p = (x / (x + y) * 0.9).astype(dtype)
         x, y = x.astype(dtype), y.astype(dtype)
-        terms = special.log_binomial_term(
-            convert(x), convert(y), convert(np.log(p)), convert(np.log1p(-p))
-        )
+        chances = special.Chances(*map(convert, (p, 1 - p, np.log(p), np.log1p(-p))))
+        terms = special.log_binomial_term(convert(x), convert(y), chances)
         x, y, p = (v.astype("float64") for v in (x, y, p))
         exact = stats.binom(x + y, p).logpmf(x)
         assert_close(to_numpy(terms), exact, {"float32": 2e-5, "float64": 1e-9}[dtype], floor=1.0)

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from timedist.distributions import fields, numerical, shapes
+from timedist.distributions import derived, fields, shapes
 from timedist.distributions.value import Shape, Value
 from timedist.ops import compat, random, special
 
@@ -369,14 +369,14 @@ class Distribution(Value):
         if type(mine) is type(others) and hasattr(mine, "_kl"):
             return mine._kl(others)
         alike = mine.discrete == others.discrete and not (mine._mixed or others._mixed)
-        derived = numerical.derived(mine, "kl") if alike else None
-        if derived is None:
+        divergence = derived.method(mine, "kl") if alike else None
+        if divergence is None:
             raise NotImplementedError(
                 f"no exact method is known for the divergence of {others._family} from "
                 f"{mine._family}; estimate it by `x, log_p = p.sample_and_log_prob(n)` and "
                 "the mean of `log_p - q.log_prob(x)`"
             )
-        return derived(others)
+        return divergence(others)
 
     def cross_entropy(self, other: Distribution) -> Tensor:
         """-E[log q(X)] under this distribution: `entropy() + kl_divergence(other)`."""
@@ -428,7 +428,7 @@ class Distribution(Value):
     def _hook(self, name: str) -> Callable:
         hook = getattr(self, f"_{name}", None)
         if hook is None and name not in self.absent:
-            hook = numerical.derived(self, name)
+            hook = derived.method(self, name)
         if hook is None:
             reason = self.absent.get(name, "TimeDist has no formula for it")
             raise NotImplementedError(f"{self._family} has no {name}: {reason}")

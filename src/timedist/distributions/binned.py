@@ -8,7 +8,7 @@ from typing import Any
 
 from keras import ops
 
-from timedist.distributions import constraints
+from timedist.distributions import constraints, fields
 from timedist.distributions.fields import parameter
 from timedist.distributions.piecewise import Pieces, Piecewise
 from timedist.ops import special
@@ -48,12 +48,8 @@ class Binned(Piecewise):
     """
 
     edges: Tensor = parameter(_EDGES, event_rank=1)
-    logits: Tensor = parameter(
-        constraints.real, event_rank=1, instead_of="probs", convert=special.log_or_minus_inf
-    )
-    probs: Tensor = parameter(
-        constraints.simplex, event_rank=1, instead_of="logits", convert=ops.softmax
-    )
+    logits: Tensor = fields.logits_of_categories()
+    probs: Tensor = fields.probs_of_categories()
 
     def _check(self) -> None:
         super()._check()

@@ -7,17 +7,16 @@ from typing import Any
 
 from keras import ops
 
-from timedist.distributions import constraints, sums
-from timedist.distributions.counts import Counts, bernoulli_divergence, log_chances, times
+from timedist.distributions import closed_crps, constraints, divergences, sums
+from timedist.distributions.chances import chances, times
+from timedist.distributions.counts import Counts
 from timedist.distributions.fields import parameter
-from timedist.ops import compat, random, special
+from timedist.ops import random, special
 from timedist.ops.incomplete_beta import log_betainc
 
 Tensor = Any
 
 _LOG_2 = math.log(2.0)
-# Terms of a sum over all counts that are held in memory at a time.
-_CHUNK = 256
 
 _whole = constraints.Constraint(
     "a whole number >= 0",
@@ -55,24 +54,20 @@ class Binomial(Counts):
         return self.total_count
 
     def _log_mass(self, k: Tensor) -> Tensor:
-        n, (log_p, log_q) = self.total_count, log_chances(self)
+        n, given = self.total_count, chances(self)
         none, all_ = k <= 0.0, k >= n
-        certain = (log_p == -math.inf) | (log_q == -math.inf)
+        certain = (given.log_yes == -math.inf) | (given.log_no == -math.inf)
         inner = ops.logical_not(none | all_)
-        term = special.log_binomial_term(
-            special.where(inner, k, 1.0),
-            special.where(inner, n - k, 1.0),
-            special.where(certain, -_LOG_2, log_p),
-            special.where(certain, -_LOG_2, log_q),
-        )
-        edge = ops.where(none, times(n, log_q), times(n, log_p))
+        successes, failures = special.where(inner, k, 1.0), special.where(inner, n - k, 1.0)
+        term = special.log_binomial_term(successes, failures, given.even_where(certain))
+        edge = ops.where(none, times(n, given.log_no), times(n, given.log_yes))
         return ops.where(inner, special.where(certain, -math.inf, term), edge)
 
     def _log_tails(self, k: Tensor) -> tuple[Tensor, Tensor]:
         rest = self.total_count - k
-        log_p, log_q = log_chances(self)
+        given = chances(self)
         rest = special.where(rest > 0.0, rest, 1.0)
-        return log_betainc(rest, k + 1.0, ops.exp(log_q), ops.exp(log_p))
+        return log_betainc(rest, k + 1.0, given.no, given.yes)
 
     def _sample(self, sample_shape: tuple, seed: random.Seed) -> Tensor:
         shape = (*sample_shape, *ops.shape(self.total_count))
@@ -83,17 +78,14 @@ class Binomial(Counts):
         return self.total_count * self.probs
 
     def _variance(self) -> Tensor:
-        log_p, log_q = log_chances(self)
-        return self.total_count * ops.exp(log_p + log_q)
+        given = chances(self)
+        return self.total_count * given.yes * given.no
 
     def _mode(self) -> Tensor:
         mode = special.floor((self.total_count + 1.0) * self.probs)
         return special.minimum(mode, self.total_count)
 
-    def _kl(self, other: Binomial) -> Tensor:
-        closed = self.total_count * bernoulli_divergence(self, other)
-        equal = self.total_count == other.total_count
-        return ops.where(equal, closed, sums.kl_divergence(self, other))
+    _kl = divergences.binomial
 
 
 class BetaBinomial(Counts):
@@ -132,10 +124,10 @@ class BetaBinomial(Counts):
         safe = special.where(none, 1.0, n)
         k = special.minimum(special.where(none, 0.0, k), n)
         ratio = ops.log(a + b) - ops.log(safe)
-        logs = special.log_sigmoid(-ratio), special.log_sigmoid(ratio)
-        first = special.log_negative_binomial_pmf(k, a, *logs)
-        second = special.log_negative_binomial_pmf(n - k, b, *logs)
-        both = special.log_negative_binomial_pmf(safe, a + b, *logs)
+        given = special.chances_from_logits(-ratio)
+        first = special.log_negative_binomial_pmf(k, a, given)
+        second = special.log_negative_binomial_pmf(n - k, b, given)
+        both = special.log_negative_binomial_pmf(safe, a + b, given)
         return special.where(none, 0.0, first + second - both)
 
     def _log_tails(self, k: Tensor) -> tuple[Tensor, Tensor]:
@@ -168,51 +160,4 @@ class BetaBinomial(Counts):
         between = special.minimum(special.where(inner, between, 0.0), n)
         return ops.where(inner, between, ops.where(a > b, n, ops.zeros_like(n)))
 
-    def _crps(self, y: Tensor) -> Tensor:
-        """E|X - y| - E|X - X'| / 2."""
-        missing, endless = y != y, ops.abs(y) == math.inf
-        y = special.where(missing | endless, 0.0, y) + self._zeros()
-        top = self.total_count + ops.zeros_like(y)
-        cut = special.minimum(special.maximum(special.floor(y) + 1.0, 0.0), top)
-        distance = sums.expectation(self, lambda k, _: ops.abs(k - y), cut)
-        score = special.where(endless, math.inf, distance - self._half_distance())
-        return special.where(missing, math.nan, score)
-
-    def _half_distance(self) -> Tensor:
-        """E|X - X'| / 2, the sum over k of P(X = k) E(k - X)^+, with its derivatives.
-
-        No backend differentiates a loop of unknown length, so the derivatives of the sums run along
-        with them; those of the masses are differences of digammas.
-        """
-        n, a, b = (ops.stop_gradient(x)[..., None] for x in self.leaves())
-        frozen = BetaBinomial.trusted(total_count=n, concentration1=a, concentration0=b)
-        start = ops.zeros((), dtype=compat.dtype_of(n))
-        steps = sums.steps(_CHUNK, start)
-        both = special.digamma(a + b) - special.digamma(n + a + b)
-
-        def unfinished(start: Tensor, *state: Tensor) -> Tensor:
-            return ops.any(start <= n)
-
-        def advance(start: Tensor, below: Tensor, excess: Tensor, result: Tensor) -> tuple:
-            k = start + steps
-            inside = k <= n
-            k = ops.where(inside, k, ops.zeros_like(k))
-            mass = special.where(inside, ops.exp(frozen._log_mass(k)), 0.0)
-            to_a = mass * (special.digamma(k + a) - special.digamma(a) + both)
-            to_b = mass * (special.digamma(n - k + b) - special.digamma(b) + both)
-            terms = ops.stack([mass, to_a, to_b], axis=0)
-            cdf = below + special.cumsum(terms)
-            before = excess + special.cumsum(cdf) - cdf
-            product = terms[:1] * before
-            slope = terms[1:] * before[:1]
-            each = ops.concatenate([product[:1], product[1:] + slope], axis=0)
-            result = result + ops.sum(each, axis=-1, keepdims=True)
-            excess = before[..., -1:] + cdf[..., -1:]
-            return start + float(_CHUNK), cdf[..., -1:], excess, result
-
-        zero = ops.zeros_like(ops.stack([n, n, n], axis=0))
-        found = ops.while_loop(unfinished, advance, (start, zero, zero, zero))[3]
-        value, to_a, to_b = (found[i, ..., 0] for i in range(3))
-        moved_a = self.concentration1 - ops.stop_gradient(self.concentration1)
-        moved_b = self.concentration0 - ops.stop_gradient(self.concentration0)
-        return value + to_a * moved_a + to_b * moved_b
+    _crps = closed_crps.beta_binomial

@@ -39,6 +39,7 @@ class Blockwise(Product):
     """
 
     distributions: Any = component(many=True)
+    made_of = "distributions"
 
     def _check(self) -> None:
         first = self.distributions[0]
@@ -52,15 +53,6 @@ class Blockwise(Product):
                 raise ValueError(
                     f"Blockwise: events must be scalars or vectors of a known size, got {part!r}"
                 )
-
-    @property
-    def discrete(self) -> bool:  # type: ignore[override]
-        """Whether all blocks are discrete."""
-        return all(part.discrete for part in self.distributions)
-
-    @property
-    def _family(self) -> str:
-        return f"Blockwise({', '.join(part._family for part in self.distributions)})"
 
     def _batch_shape(self) -> Shape:
         return self.distributions[0].batch_shape

@@ -8,20 +8,24 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from timedist.distributions import constraints, solve
+from timedist.distributions import (
+    closed_crps,
+    constraints,
+    divergences,
+    entropies,
+    numerical,
+    solve,
+)
 from timedist.distributions.base import Distribution
 from timedist.distributions.continuous import Normal
 from timedist.distributions.fields import parameter
-from timedist.distributions.pushforward import Pushforward, clipped
+from timedist.distributions.pushforward import Pushforward
 from timedist.ops import compat, random, special
 from timedist.ops.incomplete_beta import log_betainc
 
 Tensor = Any
 
-_EULER = 0.57721566490153286
 _MOST_STEPS = 60
-_LOG_2 = math.log(2.0)
-_LOG_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
 
 
 class Uniform(Distribution):
@@ -85,10 +89,6 @@ class Uniform(Distribution):
         width = self.high - self.low
         return ops.where(p < 0.5, self.low + p * width, self.high - (1.0 - p) * width)
 
-    def _sample(self, sample_shape: tuple, seed: random.Seed) -> Tensor:
-        shape = (*sample_shape, *ops.shape(self.low))
-        return self._quantile(random.uniform(shape, self.dtype, seed))
-
     def _mean(self) -> Tensor:
         return 0.5 * self.low + 0.5 * self.high
 
@@ -98,18 +98,9 @@ class Uniform(Distribution):
     def _variance(self) -> Tensor:
         return ops.square(self.high - self.low) / 12.0
 
-    def _entropy(self) -> Tensor:
-        return ops.log(self.high - self.low)
-
-    def _crps(self, y: Tensor) -> Tensor:
-        below, above = self._cdf(y), self._survival(y)
-        inside = (ops.square(below) - below * above + ops.square(above)) / 3.0
-        return (self.high - self.low) * inside + ops.abs(y - self._clip(y))
-
-    def _kl(self, other: Uniform) -> Tensor:
-        covered = (other.low <= self.low) & (self.high <= other.high)
-        ratio = ops.log(other.high - other.low) - ops.log(self.high - self.low)
-        return special.where(covered, ratio, math.inf)
+    _entropy = entropies.uniform
+    _crps = closed_crps.uniform
+    _kl = divergences.uniform
 
 
 def _at_ends(x: Tensor, inner: Tensor, concentration1: Tensor, concentration0: Tensor) -> Tensor:
@@ -159,19 +150,17 @@ class Beta(Distribution):
     concentration1: Tensor = parameter(constraints.positive)
     concentration0: Tensor = parameter(constraints.positive)
 
-    def _support(self) -> tuple[float, float]:
-        return 0.0, 1.0
+    _support = numerical.unit_interval
 
     def _landmarks(self) -> tuple[Tensor, ...]:
         mean, spread = self._mean(), ops.sqrt(self._variance())
-        return tuple(
-            clipped(mean + k * spread, 0.0 * mean, 0.0 * mean + 1.0) for k in (0, -1, 1, -8, 8)
-        )
+        marks = (mean + k * spread for k in (0, -1, 1, -8, 8))
+        return tuple(numerical.clipped(mark, *numerical.support(self)) for mark in marks)
 
     def _log_weight(self, x: Tensor, y: Tensor) -> Tensor:
         """log of x^a y^b / B(a, b), for x and y = 1 - x inside (0, 1)."""
         a, b = self.concentration1, self.concentration0
-        term = special.log_binomial_term(a, b, ops.log(x), ops.log(y))
+        term = special.log_binomial_term(a, b, special.Chances(x, y, ops.log(x), ops.log(y)))
         return term + ops.log(a) - ops.log1p(a / b)
 
     def _log_prob(self, x: Tensor) -> Tensor:
@@ -189,9 +178,6 @@ class Beta(Distribution):
 
     def _log_survival(self, x: Tensor) -> Tensor:
         return self._log_sides(x)[1]
-
-    def _survival(self, x: Tensor) -> Tensor:
-        return ops.exp(self._log_sides(x)[1])
 
     def _quantile(self, p: Tensor) -> Tensor:
         a, b = self.concentration1, self.concentration0
@@ -234,8 +220,7 @@ class Beta(Distribution):
         shape = (*sample_shape, *ops.shape(self.concentration1))
         ones = random.log_gamma(ops.broadcast_to(self.concentration1, shape), first)
         zeros = random.log_gamma(ops.broadcast_to(self.concentration0, shape), second)
-        share = ops.sigmoid(ones - zeros)
-        return clipped(share, 0.0 * share, 0.0 * share + 1.0)
+        return numerical.clipped(ops.sigmoid(ones - zeros), *numerical.support(self))
 
     def _mean(self) -> Tensor:
         return self.concentration1 / (self.concentration1 + self.concentration0)
@@ -252,49 +237,9 @@ class Beta(Distribution):
         mode = special.where(at_zero, 0.0, above / (above + beyond))
         return special.where(at_one, 1.0, mode)
 
-    def _entropy(self) -> Tensor:
-        # The leading parts of the log gammas and digammas cancel for large concentrations.
-        a, b = self.concentration1, self.concentration0
-
-        def part(x: Tensor, power: float) -> Tensor:
-            own = special.stirling_error(x) - (x - power) * special.digamma_error(x)
-            return own + 0.5 * ops.log(x) - 0.5 * power / x
-
-        n = a + b
-        return part(a, 1.0) + part(b, 1.0) - part(n, 2.0) - ops.log(n) + 0.5 + _LOG_SQRT_2PI
-
-    def _crps(self, y: Tensor) -> Tensor:
-        a, b = self.concentration1, self.concentration0
-        n, mean = a + b, self._mean()
-        inside = special.minimum(special.maximum(y, 0.0), 1.0)
-        below, above = self._log_sides(inside)
-        at_end = (inside <= 0.0) | (inside >= 1.0)
-        safe = special.where(at_end, 0.5, inside)
-        weight = special.where(at_end, 0.0, ops.exp(self._log_weight(safe, 1.0 - safe)))
-
-        def doubled(x: Tensor) -> Tensor:
-            return special.stirling_error(2.0 * x) - 2.0 * special.stirling_error(x)
-
-        # B(2 a, 2 b) / B(a, b)^2, by Stirling's formula
-        log_ratio = 0.5 * (ops.log(a) - ops.log1p(a / b) - _LOG_2) - _LOG_SQRT_2PI
-        log_ratio = log_ratio + doubled(a) + doubled(b) - doubled(n)
-        centred = (inside - mean) * (ops.exp(below) - ops.exp(above))
-        return centred + 2.0 * (weight - ops.exp(log_ratio)) / n + ops.abs(y - inside)
-
-    def _kl(self, other: Beta) -> Tensor:
-        a, b = self.concentration1, self.concentration0
-        c, d = other.concentration1, other.concentration0
-        n, m = a + b, c + d
-        # As Bregman divergences of log gamma, whose leading parts are those of two Bernoullis.
-        share = special.deviance(c, m * (a / n)) + special.deviance(d, m * (b / n))
-        return share + _bregman(c, a) + _bregman(d, b) - _bregman(m, n)
-
-
-def _bregman(y: Tensor, x: Tensor) -> Tensor:
-    """lgamma(y) - lgamma(x) - (y - x) digamma(x), less the deviance of y from x."""
-    change = (y - x) / x
-    errors = special.stirling_error(y) - special.stirling_error(x)
-    return errors - (y - x) * special.digamma_error(x) - 0.5 * (ops.log(y / x) - change)
+    _entropy = entropies.beta
+    _crps = closed_crps.beta
+    _kl = divergences.beta
 
 
 class Kumaraswamy(Distribution):
@@ -322,8 +267,7 @@ class Kumaraswamy(Distribution):
     concentration1: Tensor = parameter(constraints.positive)
     concentration0: Tensor = parameter(constraints.positive)
 
-    def _support(self) -> tuple[float, float]:
-        return 0.0, 1.0
+    _support = numerical.unit_interval
 
     def _log_rest(self, x: Tensor) -> Tensor:
         """log(1 - x^a) for 0 < x < 1."""
@@ -341,24 +285,10 @@ class Kumaraswamy(Distribution):
         log_survival = special.where(below, 0.0, self.concentration0 * self._log_rest(inner))
         return special.where(above, -math.inf, log_survival)
 
-    def _survival(self, x: Tensor) -> Tensor:
-        return ops.exp(self._log_survival(x))
-
-    def _log_cdf(self, x: Tensor) -> Tensor:
-        return special.log1mexp(self._log_survival(x))
-
-    def _cdf(self, x: Tensor) -> Tensor:
-        return -ops.expm1(self._log_survival(x))
-
     def _quantile(self, p: Tensor) -> Tensor:
         ends = (p <= 0.0) | (p >= 1.0)
         log_rest = ops.log1p(-special.where(ends, 0.5, p)) / self.concentration0
         return ops.where(ends, p, ops.exp(special.log1mexp(log_rest) / self.concentration1))
-
-    def _sample(self, sample_shape: tuple, seed: random.Seed) -> Tensor:
-        shape = (*sample_shape, *ops.shape(self.concentration1))
-        share = self._quantile(random.uniform(shape, self.dtype, seed))
-        return clipped(share, 0.0 * share, 0.0 * share + 1.0)
 
     def _mean(self) -> Tensor:
         a, b = self.concentration1, self.concentration0
@@ -375,10 +305,7 @@ class Kumaraswamy(Distribution):
         mode = ops.exp(-ops.log1p(beyond / above) / a)
         return special.where(at_one, 1.0, special.where(at_zero, 0.0, mode))
 
-    def _entropy(self) -> Tensor:
-        a, b = self.concentration1, self.concentration0
-        harmonic = special.digamma(b + 1.0) + _EULER
-        return 1.0 - 1.0 / b + (1.0 - 1.0 / a) * harmonic - ops.log(a) - ops.log(b)
+    _entropy = entropies.kumaraswamy
 
 
 class LogitNormal(Pushforward):
@@ -408,8 +335,7 @@ class LogitNormal(Pushforward):
     def _base(self) -> Normal:
         return Normal.trusted(loc=self.loc, scale=self.scale)
 
-    def _support(self) -> tuple[float, float]:
-        return 0.0, 1.0
+    _support = numerical.unit_interval
 
     def _forward(self, x: Tensor) -> Tensor:
         return ops.sigmoid(x)

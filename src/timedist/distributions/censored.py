@@ -146,12 +146,12 @@ class Censored(Ends):
             return sums.entropy(self)
         return -self._expectation(lambda _, log_prob: log_prob)
 
+    @numerical.completed
     def _crps(self, y: Tensor) -> Tensor:
         if self.discrete:
             return sums.crps(self, y)
-        missing = y != y
-        low, high = numerical.support(self, special.where(missing, 0.0, 0.0 * y))
-        y = special.where(missing, 0.0, y) + ops.zeros_like(low)
+        low, high = numerical.support(self, y)
+        y = y + ops.zeros_like(low)
         inside = special.minimum(special.maximum(y, low), high)
         # At an end there is a mass, and nothing of the integral on its other side.
         cuts, cut = (y > low) & (y < high), ops.stop_gradient(inside)
@@ -164,8 +164,7 @@ class Censored(Ends):
         score = numerical.integral(squared, low, high, [ops.where(cuts, cut, marks[0]), *marks])
         at_cut = ops.where(cuts, cut, marks[0])
         slope = ops.stop_gradient(ops.square(cdf(at_cut)) - ops.square(survival(at_cut)))
-        score = score + special.where(cuts, slope, 0.0) * (inside - cut) + ops.abs(y - inside)
-        return special.where(missing, math.nan, score)
+        return score + special.where(cuts, slope, 0.0) * (inside - cut) + ops.abs(y - inside)
 
     def _kl(self, other: Censored) -> Tensor:
         if self.discrete:

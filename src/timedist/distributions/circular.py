@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from timedist.distributions import constraints, divergences, solve
+from timedist.distributions import constraints, divergences, entropies, solve
 from timedist.distributions.base import Distribution
 from timedist.distributions.fields import parameter
 from timedist.ops import bessel, compat, random, special
@@ -96,9 +96,6 @@ class VonMises(Distribution):
         tail = self._log_lower_tail(z)
         return ops.where(z < 0.0, tail, special.log1mexp(tail))
 
-    def _survival(self, x: Tensor) -> Tensor:
-        return ops.exp(self._log_survival(x))
-
     def _quantile(self, p: Tensor) -> Tensor:
         lower = p < 0.5
         tail = ops.where(lower, p, 1.0 - p) + 0.0 * self.loc
@@ -166,10 +163,7 @@ class VonMises(Distribution):
     def _variance(self) -> Tensor:
         return bessel.one_minus_i1_over_i0(self.concentration)
 
-    def _entropy(self) -> Tensor:
-        spread = self.concentration * bessel.one_minus_i1_over_i0(self.concentration)
-        return spread + bessel.log_i0e(self.concentration) + math.log(2.0 * math.pi)
-
+    _entropy = entropies.von_mises
     _kl = divergences.von_mises
 
     def _support(self) -> tuple[Tensor, Tensor]:

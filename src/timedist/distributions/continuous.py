@@ -7,7 +7,7 @@ from typing import Any
 
 from keras import ops
 
-from timedist.distributions import closed_crps, constraints, divergences
+from timedist.distributions import closed_crps, constraints, derived, divergences, entropies
 from timedist.distributions.base import Distribution
 from timedist.distributions.fields import parameter
 from timedist.ops import random, special
@@ -21,53 +21,43 @@ _LOG_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
 class LocationScale(Distribution):
     """Parent of the families X = loc + scale Z, from the functions of Z.
 
-    A family writes `_log_prob` and the functions of Z, whose names begin with `_std_`.
+    A family writes `_log_prob` and functions of Z, whose names begin with `_std_`:
+    `_std_quantile`; one or more of `_std_cdf`, `_std_log_cdf`, `_std_survival` and
+    `_std_log_survival`, each accurate in its tail (the others follow); and `_std_noise`, which
+    draws, where there is a faster way than by the quantile.
     """
 
     loc: Tensor = parameter(constraints.real, 0.0)
     scale: Tensor = parameter(constraints.positive, 1.0)
 
-    def _std_cdf(self, z: Tensor) -> Tensor:
-        """P(Z <= z), accurate in the lower tail."""
-        raise NotImplementedError
-
-    def _std_log_cdf(self, z: Tensor) -> Tensor:
-        """log P(Z <= z), accurate in the lower tail."""
-        raise NotImplementedError
-
-    def _std_survival(self, z: Tensor) -> Tensor:
-        """P(Z > z), accurate in the upper tail."""
-        raise NotImplementedError
-
-    def _std_log_survival(self, z: Tensor) -> Tensor:
-        """log P(Z > z), accurate in the upper tail."""
-        raise NotImplementedError
+    def _z(self, x: Tensor) -> Tensor:
+        return (x - self.loc) / self.scale
 
     def _std_quantile(self, p: Tensor) -> Tensor:
         """Quantile of Z."""
         raise NotImplementedError
 
-    def _std_noise(self, shape: tuple, seed: random.Seed) -> Tensor:
-        """Draws of Z."""
-        raise NotImplementedError
-
-    def _z(self, x: Tensor) -> Tensor:
-        return (x - self.loc) / self.scale
+    def _std(self, name: str, z: Tensor) -> Tensor:
+        """One of the four probabilities of Z, from another if the family writes only that."""
+        return derived.probability(self, name, "_std_")(z)  # type: ignore[misc]
 
     def _cdf(self, x: Tensor) -> Tensor:
-        return self._std_cdf(self._z(x))
+        return self._std("cdf", self._z(x))
 
     def _log_cdf(self, x: Tensor) -> Tensor:
-        return self._std_log_cdf(self._z(x))
+        return self._std("log_cdf", self._z(x))
 
     def _survival(self, x: Tensor) -> Tensor:
-        return self._std_survival(self._z(x))
+        return self._std("survival", self._z(x))
 
     def _log_survival(self, x: Tensor) -> Tensor:
-        return self._std_log_survival(self._z(x))
+        return self._std("log_survival", self._z(x))
 
     def _quantile(self, p: Tensor) -> Tensor:
         return self.loc + self.scale * self._std_quantile(p)
+
+    def _std_noise(self, shape: tuple, seed: random.Seed) -> Tensor:
+        return self._std_quantile(random.uniform(shape, self.dtype, seed))
 
     def _sample(self, sample_shape: tuple, seed: random.Seed) -> Tensor:
         noise = self._std_noise((*sample_shape, *ops.shape(self.loc)), seed)
@@ -78,10 +68,10 @@ class Symmetric(LocationScale):
     """Parent of the location-scale families that are symmetric: upper tails are lower tails."""
 
     def _std_survival(self, z: Tensor) -> Tensor:
-        return self._std_cdf(-z)
+        return self._std("cdf", -z)
 
     def _std_log_survival(self, z: Tensor) -> Tensor:
-        return self._std_log_cdf(-z)
+        return self._std("log_cdf", -z)
 
     def _mode(self) -> Tensor:
         return self.loc
@@ -126,9 +116,7 @@ class Normal(Symmetric):
     def _variance(self) -> Tensor:
         return ops.square(self.scale)
 
-    def _entropy(self) -> Tensor:
-        return ops.log(self.scale) + (0.5 + _LOG_SQRT_2PI)
-
+    _entropy = entropies.normal
     _crps = closed_crps.normal
     _kl = divergences.normal
 
@@ -178,9 +166,7 @@ class Laplace(Symmetric):
     def _variance(self) -> Tensor:
         return 2.0 * ops.square(self.scale)
 
-    def _entropy(self) -> Tensor:
-        return ops.log(self.scale) + (1.0 + _LOG_2)
-
+    _entropy = entropies.laplace
     _crps = closed_crps.laplace
     _kl = divergences.laplace
 
@@ -216,16 +202,11 @@ class Logistic(Symmetric):
     def _std_quantile(self, p: Tensor) -> Tensor:
         return special.logit(p)
 
-    def _std_noise(self, shape: tuple, seed: random.Seed) -> Tensor:
-        return special.logit(random.uniform(shape, self.dtype, seed))
-
     def _mean(self) -> Tensor:
         return self.loc
 
     def _variance(self) -> Tensor:
         return (math.pi**2 / 3.0) * ops.square(self.scale)
 
-    def _entropy(self) -> Tensor:
-        return ops.log(self.scale) + 2.0
-
+    _entropy = entropies.logistic
     _crps = closed_crps.logistic

@@ -7,8 +7,9 @@ from typing import Any
 
 from keras import ops
 
-from timedist.distributions import constraints, numerical, solve, sums
+from timedist.distributions import constraints, divergences, entropies, numerical, solve
 from timedist.distributions.base import Distribution
+from timedist.distributions.chances import chances, times
 from timedist.distributions.fields import parameter
 from timedist.ops import random, special
 from timedist.ops.incomplete_beta import log_betainc
@@ -21,27 +22,11 @@ _above_zero = constraints.Constraint(
 )
 
 
-def log_chances(d: Any) -> tuple[Tensor, Tensor]:
-    """The logarithms of `probs` and 1 - `probs`, from the parameter given, which may be certain."""
-    if d._values["probs"] is None:
-        return special.log_sigmoid(d.logits), special.log_sigmoid(-d.logits)
-    certain = d.probs >= 1.0
-    log_q = ops.log1p(-special.where(certain, 0.0, d.probs))
-    return special.log_or_minus_inf(d.probs), special.where(certain, -math.inf, log_q)
-
-
-def times(count: Tensor, log_value: Tensor) -> Tensor:
-    """`count * log_value`, and 0 where the count is 0, even of minus infinity."""
-    certain = log_value == -math.inf
-    product = count * special.where(certain, 0.0, log_value)
-    return special.where(certain & (count > 0.0), -math.inf, product)
-
-
 class Integers(Distribution):
     """Parent of families on the integers, from two functions and the ends of the support.
 
     A family gives `_log_mass(k)` and `_log_tails(k)`, defined and smooth for real `k` between the
-    ends, and `_support()`; where it has no mean or variance, those follow too.
+    ends, and `_support()`; moments, entropy, CRPS and divergence follow by exact sums.
     """
 
     discrete = True
@@ -78,23 +63,8 @@ class Integers(Distribution):
     def _log_cdf(self, x: Tensor) -> Tensor:
         return self._both_tails(x)[0]
 
-    def _cdf(self, x: Tensor) -> Tensor:
-        return ops.exp(self._both_tails(x)[0])
-
     def _log_survival(self, x: Tensor) -> Tensor:
         return self._both_tails(x)[1]
-
-    def _survival(self, x: Tensor) -> Tensor:
-        return ops.exp(self._both_tails(x)[1])
-
-    def _entropy(self) -> Tensor:
-        return sums.entropy(self)
-
-    def _crps(self, y: Tensor) -> Tensor:
-        return sums.crps(self, y)
-
-    def _kl_by_sum(self, other: Any) -> Tensor:
-        return sums.kl_divergence(self, other)
 
 
 class Counts(Integers):
@@ -115,8 +85,7 @@ class Counts(Integers):
         top = self._top() + self._zeros() + 0.0 * p
         mean, variance = self._hook("mean")(), self._hook("variance")()
         guess = special.minimum(mean + 4.0 * ops.sqrt(variance) + 4.0 + 0.0 * p, top)
-        p = p + 0.0 * guess
-        found = solve.smallest_integer(self._cdf, p, guess)
+        found = solve.smallest_integer(self._both_tails, p + 0.0 * guess, guess)
         return special.minimum(found, top)
 
 
@@ -162,8 +131,7 @@ class Poisson(Counts):
     def _mode(self) -> Tensor:
         return special.floor(self.rate)
 
-    def _kl(self, other: Poisson) -> Tensor:
-        return special.deviance(self.rate, other.rate, other.log_rate)
+    _kl = divergences.poisson
 
     def with_mean_times(self, factor: Tensor) -> Poisson:
         """The distribution with its mean times `factor`, a positive tensor of the batch shape."""
@@ -195,10 +163,11 @@ class NegativeBinomial(Counts):
     probs: Tensor = parameter(constraints.below_one, instead_of="logits", convert=ops.sigmoid)
 
     def _log_mass(self, k: Tensor) -> Tensor:
-        return special.log_negative_binomial_pmf(k, self.total_count, *log_chances(self))
+        return special.log_negative_binomial_pmf(k, self.total_count, chances(self))
 
     def _log_tails(self, k: Tensor) -> tuple[Tensor, Tensor]:
-        return log_betainc(self.total_count, k + 1.0, ops.sigmoid(-self.logits), self.probs)
+        given = chances(self)
+        return log_betainc(self.total_count, k + 1.0, given.no, given.yes)
 
     def _sample(self, sample_shape: tuple, seed: random.Seed) -> Tensor:
         first, second = random.split(seed, 2)
@@ -243,26 +212,21 @@ class Geometric(Counts):
     probs: Tensor = parameter(_above_zero, instead_of="logits", convert=ops.sigmoid)
 
     def _log_mass(self, k: Tensor) -> Tensor:
-        log_p, log_q = log_chances(self)
-        return log_p + times(k, log_q)
+        given = chances(self)
+        return given.log_yes + times(k, given.log_no)
 
     def _log_tails(self, k: Tensor) -> tuple[Tensor, Tensor]:
-        upper = (k + 1.0) * log_chances(self)[1]
+        upper = (k + 1.0) * chances(self).log_no
         return special.log1mexp(upper), upper
 
     def _quantile(self, p: Tensor) -> Tensor:
         certain = p >= 1.0
         p = special.where(certain, 0.0, p)
-        k = special.floor(ops.log1p(-p) / log_chances(self)[1])
+        k = special.floor(ops.log1p(-p) / chances(self).log_no)
         # The quotient may have been rounded across an integer.
-        k = special.where(self._cdf(k - 1.0) >= p, k - 1.0, k)
-        k = special.where(self._cdf(k) < p, k + 1.0, k)
+        k = ops.where(solve.reached(self._both_tails(k - 1.0), p), k - 1.0, k)
+        k = ops.where(solve.reached(self._both_tails(k), p), k, k + 1.0)
         return ops.stop_gradient(special.where(certain, math.inf, special.maximum(k, 0.0)))
-
-    def _sample(self, sample_shape: tuple, seed: random.Seed) -> Tensor:
-        log_q = log_chances(self)[1]
-        uniform = random.uniform((*sample_shape, *ops.shape(log_q)), self.dtype, seed)
-        return ops.stop_gradient(special.floor(ops.log(uniform) / log_q))
 
     def _mean(self) -> Tensor:
         return ops.exp(-self.logits)
@@ -273,16 +237,5 @@ class Geometric(Counts):
     def _mode(self) -> Tensor:
         return self._zeros()
 
-    def _entropy(self) -> Tensor:
-        log_p, log_q = log_chances(self)
-        return -log_p - times(self._mean(), log_q)
-
-    def _kl(self, other: Geometric) -> Tensor:
-        return bernoulli_divergence(self, other) / self.probs
-
-
-def bernoulli_divergence(d: Distribution, other: Distribution) -> Tensor:
-    """The divergence of one trial: a sum of two deviances, so that nothing cancels."""
-    log_p, log_q = log_chances(other)
-    p, q = (ops.exp(log) for log in log_chances(d))
-    return special.deviance(p, ops.exp(log_p), log_p) + special.deviance(q, ops.exp(log_q), log_q)
+    _entropy = entropies.geometric
+    _kl = divergences.geometric

@@ -7,7 +7,7 @@ from typing import Any
 
 from keras import ops
 
-from timedist.distributions import constraints
+from timedist.distributions import constraints, divergences, entropies
 from timedist.distributions.fields import parameter
 from timedist.distributions.multivariate import Vectors
 from timedist.ops import linalg, random, special
@@ -93,21 +93,5 @@ class Dirichlet(Vectors):
         outer = mean[..., :, None] * mean[..., None, :]
         return (linalg.diagonal_matrix(mean) - outer) / (self._total + 1.0)[..., None, None]
 
-    def _entropy(self) -> Tensor:
-        alpha, total, size = self.concentration, self._total, float(self._size)
-        each = 0.5 * ops.log(alpha) + special.stirling_error(alpha) - 0.5 / alpha
-        each = each - (alpha - 1.0) * special.digamma_error(alpha) + _LOG_SQRT_2PI + 0.5
-        rest = (0.5 - size) * ops.log(total) - special.stirling_error(total) + 0.5 * size / total
-        rest = rest + (total - size) * special.digamma_error(total) - _LOG_SQRT_2PI - 0.5
-        return ops.sum(each, axis=-1) + rest
-
-    def _kl(self, other: Dirichlet) -> Tensor:
-        each = _log_gamma_gap(self.concentration, other.concentration)
-        return ops.sum(each, axis=-1) - _log_gamma_gap(self._total, other._total)
-
-
-def _log_gamma_gap(a: Tensor, b: Tensor) -> Tensor:
-    """log Gamma(b) minus its tangent at a, without cancellation where they are large."""
-    errors = special.stirling_error(b) - special.stirling_error(a)
-    ratios = special.deviance(b, a) + 0.5 * special.deviance(a, b) / a
-    return ratios + errors - (b - a) * special.digamma_error(a)
+    _entropy = entropies.dirichlet
+    _kl = divergences.dirichlet

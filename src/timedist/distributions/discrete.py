@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
-import numpy as np
 from keras import ops
 
-from timedist.distributions import constraints, sums
+from timedist.distributions import closed_crps, constraints, divergences, entropies, fields
 from timedist.distributions.base import Distribution
-from timedist.distributions.counts import bernoulli_divergence
+from timedist.distributions.chances import chances
 from timedist.distributions.fields import parameter
-from timedist.ops import compat, random, special
+from timedist.ops import compat, linalg, random, special
 
 Tensor = Any
 
@@ -55,34 +54,23 @@ class Bernoulli(Distribution):
     discrete = True
 
     def _log_prob(self, x: Tensor) -> Tensor:
-        def mass(k: Tensor) -> Tensor:
-            return special.where(k > 1.0, -math.inf, self._log_mass(k == 1.0))
-
-        return _on_counts(x, mass)
-
-    def _log_mass(self, yes: Tensor) -> Tensor:
-        """log P(1) where `yes`, else log P(0); from the parameter given, which may be 0 or 1."""
-        if self._values["probs"] is None:
-            return special.log_sigmoid(ops.where(yes, self.logits, -self.logits))
-        probs = self.probs
-        return ops.where(
-            yes,
-            special.log_or_minus_inf(special.where(yes, probs, 1.0)),
-            ops.log1p(-special.where(yes, 0.0, probs)),
+        given = chances(self)
+        return _on_counts(
+            x,
+            lambda k: special.where(
+                k > 1.0, -math.inf, ops.where(k == 1.0, given.log_yes, given.log_no)
+            ),
         )
+
+    def _survival(self, x: Tensor) -> Tensor:
+        return _step(x, lambda k: special.where(k >= 1.0, 0.0, self.probs + 0.0 * k), 1.0, 0.0)
 
     def _cdf(self, x: Tensor) -> Tensor:
-        return _step(
-            x, lambda k: special.where(k >= 1.0, 1.0, ops.sigmoid(-self.logits) + 0.0 * k), 0.0, 1.0
-        )
+        rest = ops.sigmoid(-self.logits)
+        return _step(x, lambda k: special.where(k >= 1.0, 1.0, rest + 0.0 * k), 0.0, 1.0)
 
     def _quantile(self, p: Tensor) -> Tensor:
         return ops.cast(p > ops.sigmoid(-self.logits), self.dtype)
-
-    def _sample(self, sample_shape: tuple, seed: random.Seed) -> Tensor:
-        probs = self.probs
-        noise = random.uniform((*sample_shape, *ops.shape(probs)), self.dtype, seed)
-        return ops.cast(noise < probs, self.dtype)
 
     def _mean(self) -> Tensor:
         return self.probs
@@ -93,24 +81,9 @@ class Bernoulli(Distribution):
     def _variance(self) -> Tensor:
         return ops.sigmoid(self.logits) * ops.sigmoid(-self.logits)
 
-    def _crps(self, y: Tensor) -> Tensor:
-        """The integral of a step function: between 0 and 1 it is P(0)^2 below y, P(1)^2 above."""
-        missing, endless = y != y, ops.abs(y) == math.inf
-        y = special.where(missing | endless, 0.0, y)
-        inside = special.minimum(special.maximum(y, 0.0), 1.0)
-        no, yes = ops.square(ops.sigmoid(-self.logits)), ops.square(self.probs)
-        score = inside * no + (1.0 - inside) * yes + ops.abs(y - inside)
-        return special.where(missing, math.nan, special.where(endless, math.inf, score))
-
-    def _kl(self, other: Bernoulli) -> Tensor:
-        return bernoulli_divergence(self, other)
-
-    def _entropy(self) -> Tensor:
-        size = ops.abs(self.logits)
-        certain = size == math.inf
-        size = special.where(certain, 0.0, size)
-        entropy = special.softplus(-size) + size * ops.sigmoid(-size)
-        return special.where(certain, 0.0, entropy)
+    _entropy = entropies.bernoulli
+    _crps = closed_crps.bernoulli
+    _kl = divergences.bernoulli
 
 
 _NUMBERS = "category numbers have no {}; use {}"
@@ -131,21 +104,24 @@ class _Categories(Distribution):
         return int(self.leaves()[0].shape[-1])
 
     def _masses(self) -> Tensor:
-        return ops.exp(self._log_probs())
+        """Probabilities of the same shape."""
+        raise NotImplementedError
 
-    def _entropy(self) -> Tensor:
-        masses = self._masses()
-        return -ops.sum(special.xlogy(masses, masses), axis=-1)
+    _entropy = entropies.categorical
+    _kl = divergences.categorical
 
-    def _kl(self, other: Any) -> Tensor:
-        if self.num_categories != other.num_categories:
-            raise ValueError(
-                f"kl_divergence: {self.num_categories} categories of {self!r} and "
-                f"{other.num_categories} of {other!r}; the numbers must be equal"
-            )
-        # A sum of deviances, all of them positive, so that nothing cancels.
-        each = special.deviance(self._masses(), other._masses(), other._log_probs())
-        return ops.sum(each, axis=-1)
+
+class _ByLogits(_Categories):
+    """Parent of the families whose categories have logits or probabilities."""
+
+    logits: Tensor = fields.logits_of_categories()
+    probs: Tensor = fields.probs_of_categories()
+
+    def _log_probs(self) -> Tensor:
+        return ops.log_softmax(self.logits, axis=-1)
+
+    def _masses(self) -> Tensor:
+        return self.probs
 
 
 class _CategoryNumbers(_Categories):
@@ -183,7 +159,7 @@ class _CategoryNumbers(_Categories):
         return ops.cast(ops.argmax(self._log_probs(), axis=-1), "int32")
 
 
-class Categorical(_CategoryNumbers):
+class Categorical(_ByLogits, _CategoryNumbers):
     r"""A distribution over the categories 0, 1, …, K - 1.
 
     $P(k) = \exp(\mathrm{logits}_k) / \sum_j \exp(\mathrm{logits}_j)$
@@ -204,26 +180,14 @@ class Categorical(_CategoryNumbers):
     Categorical(batch_shape=(2,), event_shape=(), dtype=float32)
     """
 
-    logits: Tensor = parameter(
-        constraints.real, event_rank=1, instead_of="probs", convert=special.log_or_minus_inf
-    )
-    probs: Tensor = parameter(
-        constraints.simplex, event_rank=1, instead_of="logits", convert=ops.softmax
-    )
     absent: ClassVar[dict[str, str]] = {
         "mean": _NUMBERS.format("mean", "`.probs`, `.mode()` or `.sample()`"),
         "variance": _NUMBERS.format("variance", "`.probs` or `.entropy()`"),
         "crps": _NUMBERS.format("distance", "`.log_prob(value)`, or `OrderedLogistic`"),
     }
 
-    def _log_probs(self) -> Tensor:
-        return ops.log_softmax(self.logits, axis=-1)
 
-    def _masses(self) -> Tensor:
-        return self.probs
-
-
-class OneHotCategorical(_Categories):
+class OneHotCategorical(_ByLogits):
     r"""A distribution over the unit vectors of K categories.
 
     $P(e_k) = \exp(\mathrm{logits}_k) / \sum_j \exp(\mathrm{logits}_j)$
@@ -244,12 +208,6 @@ class OneHotCategorical(_Categories):
     OneHotCategorical(batch_shape=(2,), event_shape=(2,), dtype=float32)
     """
 
-    logits: Tensor = parameter(
-        constraints.real, event_rank=1, instead_of="probs", convert=special.log_or_minus_inf
-    )
-    probs: Tensor = parameter(
-        constraints.simplex, event_rank=1, instead_of="logits", convert=ops.softmax
-    )
     absent: ClassVar[dict[str, str]] = dict.fromkeys(
         ("cdf", "quantile", "crps"),
         "unit vectors have no order; use `.log_prob(value)`",
@@ -258,25 +216,19 @@ class OneHotCategorical(_Categories):
     def _event_shape(self) -> tuple:
         return (self.num_categories,)
 
-    def _log_probs(self) -> Tensor:
-        return ops.log_softmax(self.logits, axis=-1)
-
-    def _masses(self) -> Tensor:
-        return self.probs
-
     def _log_prob(self, x: Tensor) -> Tensor:
-        ones = ops.sum(ops.cast(x == 1.0, self.dtype), axis=-1)
-        valid = (ones == 1.0) & ops.all((x == 0.0) | (x == 1.0), axis=-1)
+        valid = ops.all((x == 0.0) | (x == 1.0), axis=-1) & (ops.sum(x, axis=-1) == 1.0)
         each = special.where(x == 1.0, self._log_probs(), 0.0)
         log_prob = special.where(valid, ops.sum(each, axis=-1), -math.inf)
         return special.where(ops.any(x != x, axis=-1), math.nan, log_prob)
 
     def _sample(self, sample_shape: tuple, seed: random.Seed) -> Tensor:
-        index = random.categorical(self._log_probs(), sample_shape, seed)
-        return ops.one_hot(index, self.num_categories, dtype=self.dtype)
+        return self._unit(random.categorical(self._log_probs(), sample_shape, seed))
 
     def _mode(self) -> Tensor:
-        index = ops.argmax(self.leaves()[0], axis=-1)
+        return self._unit(ops.argmax(self.leaves()[0], axis=-1))
+
+    def _unit(self, index: Tensor) -> Tensor:
         return ops.one_hot(index, self.num_categories, dtype=self.dtype)
 
     def _mean(self) -> Tensor:
@@ -286,10 +238,8 @@ class OneHotCategorical(_Categories):
         return self.probs * -ops.expm1(self._log_probs())
 
     def _covariance(self) -> Tensor:
-        probs = self.probs
-        square = -probs[..., :, None] * probs[..., None, :]
-        diagonal = ops.convert_to_tensor(np.eye(self.num_categories, dtype=bool))
-        return ops.where(diagonal, self._variance()[..., None] + ops.zeros_like(square), square)
+        products = self.probs[..., :, None] * self.probs[..., None, :]
+        return linalg.with_diagonal(-products, self._variance())
 
 
 class OrderedLogistic(_CategoryNumbers):
@@ -337,6 +287,9 @@ class OrderedLogistic(_CategoryNumbers):
         gaps = lower[..., 1:] + upper[..., :-1] + special.log1mexp(z[..., :-1] - z[..., 1:])
         return ops.concatenate([lower[..., :1], gaps, upper[..., -1:]], axis=-1)
 
+    def _masses(self) -> Tensor:
+        return ops.exp(self._log_probs())
+
     def _survival(self, x: Tensor) -> Tensor:
         def above(k: Tensor) -> Tensor:
             z = ops.concatenate([self._from_loc(), self._from_loc()[..., -1:]], axis=-1)
@@ -345,14 +298,4 @@ class OrderedLogistic(_CategoryNumbers):
 
         return _step(x, above, 1.0, 0.0)
 
-    def _crps(self, y: Tensor) -> Tensor:
-        z = self._from_loc()
-        missing, endless = y != y, ops.abs(y) == math.inf
-        y = special.where(missing | endless, 0.0, y)
-        inside = ops.clip(y, 0.0, self.num_categories - 1.0)
-        # How much of the step from k to k + 1 lies below y.
-        numbers = sums.steps(self.num_categories - 1, ops.zeros((), self.dtype))
-        part = ops.clip(inside[..., None] - numbers, 0.0, 1.0)
-        steps = part * ops.square(ops.sigmoid(z)) + (1.0 - part) * ops.square(ops.sigmoid(-z))
-        score = ops.sum(steps, axis=-1) + ops.abs(y - inside)
-        return special.where(missing, math.nan, special.where(endless, math.inf, score))
+    _crps = closed_crps.ordered_logistic

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from timedist.distributions import sums
+from timedist.distributions.chances import chances
 from timedist.ops import bessel, special
 
 Tensor = Any
@@ -112,3 +114,89 @@ def _gamma(a: Tensor, rate: Tensor, other_a: Tensor, other_rate: Tensor) -> Tens
     errors = errors - (other_a - a) * special.digamma_error(a)
     width = 0.5 * of_scales(other_a / a)
     return special.deviance(other_a, a * (other_rate / rate)) + width + errors
+
+
+def uniform(p: Any, q: Any) -> Tensor:
+    """Of two uniform distributions, infinite where the second does not cover the first."""
+    covered = (q.low <= p.low) & (p.high <= q.high)
+    return special.where(covered, ops.log(q.high - q.low) - ops.log(p.high - p.low), np.inf)
+
+
+def beta(p: Any, q: Any) -> Tensor:
+    """Of two beta distributions.
+
+    Bregman divergences of log gamma, whose leading parts are those of two Bernoullis.
+    """
+    a, b, c, d = p.concentration1, p.concentration0, q.concentration1, q.concentration0
+    n, m = a + b, c + d
+    share = special.deviance(c, m * (a / n)) + special.deviance(d, m * (b / n))
+    return share + _bregman(c, a) + _bregman(d, b) - _bregman(m, n)
+
+
+def _bregman(y: Tensor, x: Tensor) -> Tensor:
+    """lgamma(y) - lgamma(x) - (y - x) digamma(x), less the deviance of y from x."""
+    change = (y - x) / x
+    errors = special.stirling_error(y) - special.stirling_error(x)
+    return errors - (y - x) * special.digamma_error(x) - 0.5 * (ops.log(y / x) - change)
+
+
+def dirichlet(p: Any, q: Any) -> Tensor:
+    """Of two Dirichlet distributions."""
+    each = _log_gamma_gap(p.concentration, q.concentration)
+    return ops.sum(each, axis=-1) - _log_gamma_gap(p._total, q._total)
+
+
+def _log_gamma_gap(a: Tensor, b: Tensor) -> Tensor:
+    """log Gamma(b) minus its tangent at a, without cancellation where they are large."""
+    errors = special.stirling_error(b) - special.stirling_error(a)
+    ratios = special.deviance(b, a) + 0.5 * special.deviance(a, b) / a
+    return ratios + errors - (b - a) * special.digamma_error(a)
+
+
+def multivariate_normal(p: Any, q: Any) -> Tensor:
+    """Of two multivariate normals with factors of one kind."""
+    mine, factor = p._factor(), q._factor()
+    distance, trace = q._squared(p.loc - q.loc, factor), q._trace(p, factor)
+    volumes = q._log_volume(factor) - p._log_volume(mine)
+    return 0.5 * (trace + distance - p._size) + volumes
+
+
+# --- counts and categories -----------------------------------------------------------------------
+
+
+def poisson(p: Any, q: Any) -> Tensor:
+    """Of two Poisson distributions."""
+    return special.deviance(p.rate, q.rate, q.log_rate)
+
+
+def bernoulli(p: Any, q: Any) -> Tensor:
+    """Of one trial: a sum of two deviances, so that nothing cancels."""
+    mine, other = chances(p), chances(q)
+    successes = special.deviance(mine.yes, other.yes, other.log_yes)
+    return successes + special.deviance(mine.no, other.no, other.log_no)
+
+
+def geometric(p: Any, q: Any) -> Tensor:
+    """Of two geometric distributions: that of one trial for every trial."""
+    return bernoulli(p, q) / p.probs
+
+
+def binomial(p: Any, q: Any) -> Tensor:
+    """Of two binomial distributions, a sum where their numbers of trials differ."""
+    closed = p.total_count * bernoulli(p, q)
+    return ops.where(p.total_count == q.total_count, closed, sums.kl_divergence(p, q))
+
+
+def categorical(p: Any, q: Any) -> Tensor:
+    """Of categories: a sum of deviances, all of them positive, so that nothing cancels."""
+    if p.num_categories != q.num_categories:
+        raise ValueError(
+            f"kl_divergence: {p.num_categories} categories of {p!r} and {q.num_categories} of "
+            f"{q!r}; the numbers must be equal"
+        )
+    return ops.sum(special.deviance(p._masses(), q._masses(), q._log_probs()), axis=-1)
+
+
+def deterministic(p: Any, q: Any) -> Tensor:
+    """Nothing of equal values, else infinite."""
+    return 0.0 - q._log_prob(p.loc)

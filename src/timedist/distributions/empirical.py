@@ -8,7 +8,7 @@ from typing import Any
 from keras import ops
 
 from timedist import scores
-from timedist.distributions import constraints
+from timedist.distributions import closed_crps, constraints, divergences, entropies, numerical
 from timedist.distributions.base import Distribution
 from timedist.distributions.fields import parameter
 from timedist.ops import random, special
@@ -44,10 +44,6 @@ class Deterministic(Distribution):
     def _quantile(self, p: Tensor) -> Tensor:
         return self.loc + 0.0 * p
 
-    def _sample(self, sample_shape: tuple, seed: random.Seed) -> Tensor:
-        del seed
-        return ops.broadcast_to(self.loc, (*sample_shape, *ops.shape(self.loc)))
-
     def _mean(self) -> Tensor:
         return self.loc
 
@@ -57,19 +53,12 @@ class Deterministic(Distribution):
     def _variance(self) -> Tensor:
         return ops.zeros_like(self.loc)
 
-    def _entropy(self) -> Tensor:
-        return ops.zeros_like(self.loc)
-
     def _support(self) -> tuple[Tensor, Tensor]:
         return self.loc, self.loc
 
-    def _crps(self, y: Tensor) -> Tensor:
-        error = y - self.loc
-        # Not `abs`, whose derivative at 0 is 1 on JAX and 0 elsewhere.
-        return error * ops.sign(error)
-
-    def _kl(self, other: Deterministic) -> Tensor:
-        return 0.0 - other._log_prob(self.loc)
+    _entropy = entropies.deterministic
+    _crps = closed_crps.deterministic
+    _kl = divergences.deterministic
 
 
 class Empirical(Distribution):
@@ -158,12 +147,11 @@ class Empirical(Distribution):
         start = ops.associative_scan(special.maximum, start, axis=-1)
         return ordered, special.where(last, index - start + 1.0, 0.0)
 
+    @numerical.completed
     def _crps(self, y: Tensor) -> Tensor:
         y = y + self._zeros()
-        far = ops.abs(y) == math.inf
-        samples = ops.moveaxis(self.samples + 0.0 * special.where(far, 0.0, y)[..., None], -1, 0)
-        score = scores.crps_samples(special.where(far, 0.0, y), samples)
-        return special.where(far, math.inf, score)
+        samples = ops.moveaxis(self.samples + 0.0 * y[..., None], -1, 0)
+        return scores.crps_samples(y, samples)
 
     def _kl(self, other: Empirical) -> Tensor:
         values = ops.moveaxis(self.samples, -1, 0)

@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from timedist.distributions import constraints, numerical, shapes
-from timedist.distributions.base import Distribution
+from timedist.distributions.composite import Composite
 from timedist.distributions.fields import component, parameter
 from timedist.distributions.value import Shape
 from timedist.ops import compat, special
@@ -49,7 +49,7 @@ def between(marks: Sequence[Tensor], low: Tensor, high: Tensor) -> tuple[Tensor,
     )
 
 
-class Ends(Distribution):
+class Ends(Composite):
     """Parent of what a scalar base becomes when values beyond two ends are cut off or clipped.
 
     The base is continuous, or a family of integers with `_log_mass` and `_log_tails`.
@@ -84,17 +84,6 @@ class Ends(Distribution):
                 f"{type(self).__name__}: base must have scalar events and be continuous or a "
                 f"family of integers, got {base!r}"
             )
-
-    @property
-    def discrete(self) -> bool:  # type: ignore[override]
-        """Whether the base is discrete."""
-        return self.base.discrete
-
-    @property
-    def _family(self) -> str:
-        name = type(self).__name__
-        # A message about parameters that do not fit comes before there is a base.
-        return f"{name}({self.base._family})" if "_values" in self.__dict__ else name
 
     def _batch_shape(self) -> Shape:
         return self.base.batch_shape
@@ -136,9 +125,3 @@ class Ends(Distribution):
         # Neither mode nor mean is cheap, which the general way would take for a harmless value.
         value = ops.where(observed, value, self._anchor() + ops.zeros_like(value))
         return special.where(observed, self._hook("log_prob")(value), 0.0)
-
-    def _cdf(self, x: Tensor) -> Tensor:
-        return ops.exp(self._hook("log_cdf")(x))
-
-    def _survival(self, x: Tensor) -> Tensor:
-        return ops.exp(self._hook("log_survival")(x))

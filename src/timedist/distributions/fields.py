@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from keras import ops
+
+from timedist.distributions import constraints
 from timedist.distributions.constraints import Constraint
+from timedist.ops import special
 
 REQUIRED = object()
 
@@ -91,6 +95,18 @@ def parameter(
 ) -> Any:
     """Declare a tensor-valued parameter in the body of a family; see `Parameter`."""
     return Parameter(constraint, default, event_rank, instead_of, convert)
+
+
+def logits_of_categories() -> Any:
+    """Declare `logits`, unnormalised log probabilities along the last axis, beside `probs`."""
+    return parameter(
+        constraints.real, event_rank=1, instead_of="probs", convert=special.log_or_minus_inf
+    )
+
+
+def probs_of_categories() -> Any:
+    """Declare `probs`, probabilities that sum to one along the last axis, beside `logits`."""
+    return parameter(constraints.simplex, event_rank=1, instead_of="logits", convert=ops.softmax)
 
 
 def component(*, many: bool = False) -> Any:

@@ -7,17 +7,21 @@ from typing import Any
 
 from keras import ops
 
-from timedist.distributions import closed_crps, constraints, divergences, solve
+from timedist.distributions import (
+    closed_crps,
+    constraints,
+    divergences,
+    entropies,
+    numerical,
+    solve,
+)
 from timedist.distributions.base import Distribution
 from timedist.distributions.fields import parameter
 from timedist.distributions.positive import density_at_zero
-from timedist.distributions.pushforward import clipped
 from timedist.ops import random, special
 from timedist.ops.incomplete_gamma import log_gammainc
 
 Tensor = Any
-
-_LOG_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
 
 
 def _log_density_of_log(a: Tensor, t: Tensor, log_t: Tensor) -> Tensor:
@@ -79,16 +83,6 @@ def _landmarks(a: Tensor) -> list[Tensor]:
     return points
 
 
-def _standard_entropy(a: Tensor) -> Tensor:
-    """Entropy of a standard gamma variable, without cancellation for large a."""
-    main = 0.5 * ops.log(a) + _LOG_SQRT_2PI + 0.5 * (a - 1.0) / a
-    return main + special.stirling_error(a) - (a - 1.0) * special.digamma_error(a)
-
-
-def _digamma(a: Tensor) -> Tensor:
-    return ops.log(a) - 0.5 / a + special.digamma_error(a)
-
-
 class Gamma(Distribution):
     r"""The gamma distribution.
 
@@ -116,8 +110,7 @@ class Gamma(Distribution):
     concentration: Tensor = parameter(constraints.positive)
     rate: Tensor = parameter(constraints.positive, 1.0)
 
-    def _support(self) -> tuple[float, float]:
-        return 0.0, math.inf
+    _support = numerical.half_line
 
     def _log_prob(self, x: Tensor) -> Tensor:
         a, outside = self.concentration, x <= 0.0
@@ -145,7 +138,7 @@ class Gamma(Distribution):
     def _sample(self, sample_shape: tuple, seed: random.Seed) -> Tensor:
         a = ops.broadcast_to(self.concentration, (*sample_shape, *ops.shape(self.concentration)))
         draw = ops.exp(random.log_gamma(a, seed) - ops.log(self.rate))
-        return clipped(draw, ops.zeros_like(draw), special.full_like(draw, math.inf))
+        return numerical.clipped(draw, *numerical.support(self))
 
     def _mean(self) -> Tensor:
         return self.concentration / self.rate
@@ -156,9 +149,7 @@ class Gamma(Distribution):
     def _mode(self) -> Tensor:
         return special.maximum(self.concentration - 1.0, 0.0) / self.rate
 
-    def _entropy(self) -> Tensor:
-        return _standard_entropy(self.concentration) - ops.log(self.rate)
-
+    _entropy = entropies.gamma
     _kl = divergences.gamma
     _crps = closed_crps.gamma
 
@@ -185,12 +176,14 @@ class InverseGamma(Distribution):
     concentration: Tensor = parameter(constraints.positive)
     scale: Tensor = parameter(constraints.positive, 1.0)
 
-    def _support(self) -> tuple[float, float]:
-        return 0.0, math.inf
+    _support = numerical.half_line
 
     def _log_prob(self, x: Tensor) -> Tensor:
         a, outside = self.concentration, (x <= 0.0) | (x == math.inf)
         inner = ops.where(outside, ops.stop_gradient(self.scale / a), x)
+        # So near 0 that scale / x^2 overflows, the slope is more than the dtype can hold.
+        steep = 2.0 * ops.log(inner) < ops.log(self.scale) - math.log(float(special.finfo(x).max))
+        inner = ops.where(steep, ops.stop_gradient(inner), inner)
         log_x = ops.log(inner)
         inside = _log_density_of_log(a, self.scale / inner, ops.log(self.scale) - log_x) - log_x
         return special.where(outside, -math.inf, inside)
@@ -219,25 +212,21 @@ class InverseGamma(Distribution):
     def _sample(self, sample_shape: tuple, seed: random.Seed) -> Tensor:
         a = ops.broadcast_to(self.concentration, (*sample_shape, *ops.shape(self.concentration)))
         draw = ops.exp(ops.log(self.scale) - random.log_gamma(a, seed))
-        return clipped(draw, ops.zeros_like(draw), special.full_like(draw, math.inf))
+        return numerical.clipped(draw, *numerical.support(self))
 
     def _mean(self) -> Tensor:
-        exists = self.concentration > 1.0
-        finite = self.scale / special.where(exists, self.concentration - 1.0, 1.0)
-        return special.where(exists, finite, math.inf)
+        a = self.concentration
+        return special.only_where(a > 1.0, lambda a: self.scale / (a - 1.0), a, 2.0)
 
     def _variance(self) -> Tensor:
-        exists = self.concentration > 2.0
-        a = special.where(exists, self.concentration, 3.0)
-        finite = ops.square(self.scale / (a - 1.0)) / (a - 2.0)
-        return special.where(exists, finite, math.inf)
+        def finite(a: Tensor) -> Tensor:
+            return ops.square(self.scale / (a - 1.0)) / (a - 2.0)
+
+        return special.only_where(self.concentration > 2.0, finite, self.concentration, 3.0)
 
     def _mode(self) -> Tensor:
         return self.scale / (self.concentration + 1.0)
 
-    def _entropy(self) -> Tensor:
-        a = self.concentration
-        return _standard_entropy(a) + ops.log(self.scale) - 2.0 * _digamma(a)
-
+    _entropy = entropies.inverse_gamma
     _kl = divergences.inverse_gamma
     _crps = closed_crps.inverse_gamma

@@ -7,9 +7,10 @@ from typing import Any
 
 from keras import ops
 
-from timedist.distributions import constraints, numerical, solve, sums
+from timedist.distributions import constraints, numerical, solve
 from timedist.distributions.base import Distribution
-from timedist.distributions.counts import log_chances
+from timedist.distributions.chances import chances
+from timedist.distributions.composite import Composite
 from timedist.distributions.fields import component, parameter
 from timedist.distributions.value import Shape
 from timedist.ops import compat, random, special
@@ -39,7 +40,7 @@ def _log_add(x: Tensor, y: Tensor) -> Tensor:
     return special.logsumexp(ops.stack([x, y], axis=-1))
 
 
-class _WithZeros(Distribution):
+class _WithZeros(Composite):
     """Parent of the families that have mass at zero beside what a base has above it.
 
     A family gives `_log_zero()`, log P(0), and `_log_weight()`, the logarithm of what multiplies
@@ -77,19 +78,8 @@ class _WithZeros(Distribution):
             )
 
     @property
-    def discrete(self) -> bool:  # type: ignore[override]
-        """Whether the base is discrete."""
-        return self.base.discrete
-
-    @property
     def _mixed(self) -> bool:  # type: ignore[override]
         return not self.discrete
-
-    @property
-    def _family(self) -> str:
-        # Messages about bad arguments ask before there is a base.
-        known = "_values" in self.__dict__
-        return f"{type(self).__name__}({self.base._family})" if known else type(self).__name__
 
     def _batch_shape(self) -> Shape:
         return self.base.batch_shape
@@ -129,15 +119,9 @@ class _WithZeros(Distribution):
         lower = self.base._hook("log_cdf")(special.maximum(x, 0.0))
         return special.where(x < 0.0, -math.inf, self._log_cdf_at(lower))
 
-    def _cdf(self, x: Tensor) -> Tensor:
-        return ops.exp(self._log_cdf(x))
-
     def _log_survival(self, x: Tensor) -> Tensor:
         upper = self.base._hook("log_survival")(special.maximum(x, 0.0))
         return special.where(x < 0.0, 0.0, self._log_weight() + upper)
-
-    def _survival(self, x: Tensor) -> Tensor:
-        return ops.exp(self._log_survival(x))
 
     def _quantile(self, p: Tensor) -> Tensor:
         if not self.discrete:
@@ -185,12 +169,6 @@ class _WithZeros(Distribution):
         rest = rest - weight * ops.exp(self._base_log_above())
         return ops.exp(weight) * rest - _exp_times(zero, zero)
 
-    def _crps(self, y: Tensor) -> Tensor:
-        return (sums if self.discrete else numerical).crps(self, y)
-
-    def _kl_by_sum(self, other: Any) -> Tensor:
-        return sums.kl_divergence(self, other)
-
     def _kl(self, other: Any) -> Tensor:
         zero, weight, base_zero = self._log_zero(), self._log_weight(), self._base_log_zero()
         rest = self.base.kl_divergence(other.base)
@@ -231,14 +209,14 @@ class ZeroInflated(_WithZeros):
     """
 
     def _log_weight(self) -> Tensor:
-        return log_chances(self)[1]
+        return chances(self).log_no
 
     def _log_zero(self) -> Tensor:
-        extra, rest = log_chances(self)
+        _, _, extra, rest = chances(self)
         return _log_add(extra, rest + self._base_log_zero()) if self.discrete else extra
 
     def _log_cdf_at(self, lower: Tensor) -> Tensor:
-        extra, rest = log_chances(self)
+        _, _, extra, rest = chances(self)
         return _log_add(extra, rest + lower)
 
 
@@ -266,13 +244,13 @@ class Hurdle(_WithZeros):
     """
 
     def _log_weight(self) -> Tensor:
-        return log_chances(self)[1] - self._base_log_above()
+        return chances(self).log_no - self._base_log_above()
 
     def _log_zero(self) -> Tensor:
-        return log_chances(self)[0]
+        return chances(self).log_yes
 
     def _log_cdf_at(self, lower: Tensor) -> Tensor:
-        extra, rest = log_chances(self)
+        _, _, extra, rest = chances(self)
         if not self.discrete:
             return _log_add(extra, rest + lower)
         # F_base(x) - P_base(0), which may be far smaller than both.

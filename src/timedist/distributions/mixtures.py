@@ -10,6 +10,7 @@ from keras import ops
 
 from timedist.distributions import numerical, solve, sums
 from timedist.distributions.base import Distribution
+from timedist.distributions.composite import Composite
 from timedist.distributions.discrete import Categorical
 from timedist.distributions.fields import component
 from timedist.distributions.value import Shape
@@ -19,7 +20,7 @@ from timedist.ops import linalg, random, special
 Tensor = Any
 
 
-class Mixing(Distribution):
+class Mixing(Composite):
     """Parent of the mixtures, from the answers of their components side by side.
 
     A subclass says how to ask the components: `_each` gives the answers along an axis of their own
@@ -27,6 +28,7 @@ class Mixing(Distribution):
     """
 
     mixture: Any = component()
+    made_of = "components"
     absent: ClassVar[dict[str, str]] = {
         "mode": "a mixture may have several; compare `.log_prob()` at the modes of the components",
     }
@@ -53,6 +55,9 @@ class Mixing(Distribution):
     def _part_landmarks(self) -> list[list[Tensor]]:
         """The landmarks of every component."""
         raise NotImplementedError
+
+    def _event_shape(self) -> Shape:
+        return self._parts[0].event_shape
 
     @property
     def _rank(self) -> int:
@@ -180,7 +185,11 @@ class Mixing(Distribution):
     def _between(self, p: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
         """The quantile, which lies between those of the components."""
         if self.discrete:
-            steps = solve.smallest_integer(lambda k: self._cdf(lower + k), p, upper - lower)
+
+            def tails(k: Tensor) -> tuple[Tensor, Tensor]:
+                return self._log_cdf(lower + k), self._log_survival(lower + k)
+
+            steps = solve.smallest_integer(tails, p, upper - lower)
             return ops.stop_gradient(special.minimum(lower + steps, upper))
         upper_half = p > 0.5
 
@@ -286,20 +295,8 @@ class MixtureSameFamily(Mixing):
                 f"plus the number of its categories), got {self.components!r}"
             )
 
-    @property
-    def discrete(self) -> bool:  # type: ignore[override]
-        """Whether the components are discrete."""
-        return self.components.discrete
-
-    @property
-    def _family(self) -> str:
-        return f"MixtureSameFamily({self.components._family})"
-
     def _batch_shape(self) -> Shape:
         return self.components.batch_shape[:-1]
-
-    def _event_shape(self) -> Shape:
-        return self.components.event_shape
 
     def _lift(self, x: Tensor, rank: int) -> Tensor:
         return ops.expand_dims(x, axis=-1 - rank)
@@ -364,20 +361,8 @@ class Mixture(Mixing):
                     f"and probabilities do not add; got {first!r} and {part!r}"
                 )
 
-    @property
-    def discrete(self) -> bool:  # type: ignore[override]
-        """Whether the components are discrete."""
-        return self.components[0].discrete
-
-    @property
-    def _family(self) -> str:
-        return f"Mixture({', '.join(part._family for part in self.components)})"
-
     def _batch_shape(self) -> Shape:
         return self.mixture.batch_shape
-
-    def _event_shape(self) -> Shape:
-        return self.components[0].event_shape
 
     def _lift(self, x: Tensor, rank: int) -> Tensor:
         del rank

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from keras import ops
 
-from timedist.distributions import constraints
+from timedist.distributions import constraints, divergences, entropies
 from timedist.distributions.base import Distribution
 from timedist.distributions.continuous import Normal
 from timedist.distributions.fields import parameter
@@ -100,15 +100,8 @@ class _MultivariateNormal(Vectors):
     def _mode(self) -> Tensor:
         return self.loc
 
-    def _entropy(self) -> Tensor:
-        return self._log_volume(self._factor()) + 0.5 * self._size * (1.0 + _LOG_2PI)
-
-    def _kl(self, other: _MultivariateNormal) -> Tensor:
-        mine, factor = self._factor(), other._factor()
-        distance = other._squared(self.loc - other.loc, factor)
-        trace = other._trace(self, factor)
-        volumes = other._log_volume(factor) - self._log_volume(mine)
-        return 0.5 * (trace + distance - self._size) + volumes
+    _entropy = entropies.multivariate_normal
+    _kl = divergences.multivariate_normal
 
 
 class MultivariateNormalDiag(_MultivariateNormal):
@@ -353,12 +346,7 @@ class MultivariateStudentTTriL(Vectors):
     def _covariance(self) -> Tensor:
         return self._normal._covariance() * self._spread()[..., None, None]
 
-    def _entropy(self) -> Tensor:
-        half, more = 0.5 * self.df, 0.5 * self._size
-        # digamma(half + more) - digamma(half), without its cancellation
-        slope = ops.log1p(more / half) + 0.5 * more / (half * (half + more))
-        slope = slope + special.digamma_error(half + more) - special.digamma_error(half)
-        return (half + more) * slope - self._log_peak()
+    _entropy = entropies.multivariate_student_t
 
     def _conditional(self, i: int, before: Tensor) -> StudentT:
         """The distribution of component `i`, given those before it."""

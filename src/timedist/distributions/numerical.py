@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -118,6 +117,25 @@ def support(d: Any, like: Tensor | float = 0.0) -> tuple[Tensor, Tensor]:
     return low + zero, high + zero
 
 
+def half_line(_: Any) -> tuple[float, float]:
+    """The support of positive numbers, for a family to name: `_support = numerical.half_line`."""
+    return 0.0, math.inf
+
+
+def unit_interval(_: Any) -> tuple[float, float]:
+    """The support of shares, likewise."""
+    return 0.0, 1.0
+
+
+def clipped(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """The nearest finite value that rounding keeps strictly between the ends."""
+    info = special.finfo(x)
+    low = special.maximum(low, -float(info.max))
+    high = special.minimum(high, float(info.max))
+    top = high - 0.5 * float(info.eps) * ops.abs(high)
+    return special.maximum(special.minimum(x, top), low + float(info.tiny))
+
+
 def finite_landmarks(d: Any, like: Tensor) -> list[Tensor]:
     """The finite landmarks of a distribution, broadcast with `like`."""
     zero = ops.zeros_like(like)
@@ -142,7 +160,8 @@ def expectation(d: Any, function: Callable, *more: Tensor) -> Tensor:
     density = ops.stop_gradient(d._hook("log_prob")(x))
     # A node without mass must not bring its own infinities, nor those of its gradient.
     alive = (density > math.log(float(special.finfo(x).tiny))) & (density < math.inf)
-    alive = alive & (weight > 0.0)
+    # Nor must one that rounding put on an end, where another density may be nothing or infinite.
+    alive = alive & (weight > 0.0) & (x > low) & (x < high)
     x = ops.where(alive, x, marks[0] + ops.zeros_like(x))
     log_prob = d._hook("log_prob")(x)
     mass = special.where(alive, ops.exp(special.where(alive, log_prob, 0.0)) * weight, 0.0)
@@ -175,11 +194,22 @@ def kl_divergence(d: Any, other: Any) -> Tensor:
     return expectation(d, lambda x, log_p: log_p - other._hook("log_prob")(x), *marks)
 
 
+def completed(score: Callable) -> Callable:
+    """A score of finite values, with what is left: infinite at infinity, NaN at NaN."""
+
+    def whole(d: Any, y: Tensor) -> Tensor:
+        missing, endless = y != y, ops.abs(y) == math.inf
+        finite = score(d, special.where(missing | endless, 0.0, y))
+        return special.where(missing, math.nan, special.where(endless, math.inf, finite))
+
+    return whole
+
+
+@completed
 def crps(d: Any, y: Tensor) -> Tensor:
     r"""$\int_{-\infty}^y F(x)^2 dx + \int_y^\infty (1 - F(x))^2 dx$."""
     low, high = support(d, y)
-    missing = y != y
-    y = special.where(missing, 0.0, y) + ops.zeros_like(low)
+    y = y + ops.zeros_like(low)
     inside = special.minimum(special.maximum(y, low), high)
     cut = ops.stop_gradient(inside)
     cdf, survival = d._hook("cdf"), d._hook("survival")
@@ -190,8 +220,7 @@ def crps(d: Any, y: Tensor) -> Tensor:
     score = integral(squared, low, high, [cut, *finite_landmarks(d, low)])
     # The cut moves with y, which the nodes do not know.
     slope = ops.stop_gradient(ops.square(cdf(cut)) - ops.square(survival(cut)))
-    score = score + slope * (inside - cut) + ops.abs(y - inside)
-    return special.where(missing, math.nan, score)
+    return score + slope * (inside - cut) + ops.abs(y - inside)
 
 
 def quantile(d: Any, p: Tensor) -> Tensor:
@@ -217,57 +246,13 @@ def quantile(d: Any, p: Tensor) -> Tensor:
 
 
 def sample(d: Any, shape: tuple, seed: random.Seed) -> Tensor:
-    """The quantile of a uniform draw."""
+    """The quantile of a uniform draw; of a density strictly inside the support."""
     uniform = random.uniform((*shape, *ops.shape(d._zeros())), d.dtype, seed)
-    return d._hook("quantile")(uniform)
+    draw = d._hook("quantile")(uniform)
+    return draw if d.discrete else clipped(draw, *support(d))
 
 
 def landmarks(d: Any) -> tuple[Tensor, ...]:
     """The median and two quantiles on either side."""
     zero = d._zeros()
     return tuple(d._hook("quantile")(zero + p) for p in (0.5, 0.02, 0.25, 0.75, 0.98))
-
-
-# One of the four from the first of the others that the family writes.
-_PROBABILITIES: dict[str, tuple[tuple[str, Callable], ...]] = {
-    "cdf": (
-        ("log_cdf", ops.exp),
-        ("log_survival", lambda x: -ops.expm1(x)),
-        ("survival", lambda x: 1.0 - x),
-    ),
-    "survival": (
-        ("log_survival", ops.exp),
-        ("cdf", lambda x: 1.0 - x),
-        ("log_cdf", lambda x: -ops.expm1(x)),
-    ),
-    "log_cdf": (("cdf", special.log_or_minus_inf), ("log_survival", special.log1mexp)),
-    "log_survival": (
-        ("survival", special.log_or_minus_inf),
-        ("log_cdf", special.log1mexp),
-        ("cdf", lambda x: special.log_or_minus_inf(1.0 - x)),
-    ),
-}
-_CONTINUOUS: dict[str, Callable] = {
-    "quantile": quantile,
-    "sample": sample,
-    "mean": mean,
-    "variance": variance,
-    "entropy": entropy,
-    "crps": crps,
-    "kl": kl_divergence,
-    "support": lambda d: (-math.inf, math.inf),
-    "landmarks": landmarks,
-}
-
-
-def derived(d: Any, name: str) -> Callable | None:
-    """The hook `name` of a distribution that does not write it, or `None` if nothing gives it."""
-    for source, function in _PROBABILITIES.get(name, ()):
-        hook = getattr(d, f"_{source}", None)
-        if hook is not None:
-            return lambda x, function=function, hook=hook: function(hook(x))
-    if name == "kl" and d.discrete:
-        return getattr(d, "_kl_by_sum", None)
-    scalar = not d.discrete and d.event_shape == ()
-    rule = _CONTINUOUS.get(name) if scalar else None
-    return None if rule is None else partial(rule, d)

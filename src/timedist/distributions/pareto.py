@@ -7,16 +7,15 @@ from typing import Any
 
 from keras import ops
 
-from timedist.distributions import closed_crps, constraints, divergences
+from timedist.distributions import closed_crps, constraints, divergences, entropies
 from timedist.distributions.fields import parameter
-from timedist.distributions.positive import Exponential
-from timedist.distributions.pushforward import Pushforward
+from timedist.distributions.positive import FromExponential
 from timedist.ops import special
 
 Tensor = Any
 
 
-class Pareto(Pushforward):
+class Pareto(FromExponential):
     r"""The Pareto distribution.
 
     $P(X > x) = (m/x)^\alpha$ for $x \ge m$
@@ -38,9 +37,6 @@ class Pareto(Pushforward):
     concentration: Tensor = parameter(constraints.positive)
     scale: Tensor = parameter(constraints.positive, 1.0)
 
-    def _base(self) -> Exponential:
-        return Exponential.trusted(rate=ops.ones_like(self.scale))
-
     def _support(self) -> tuple[Tensor, float]:
         return self.scale, math.inf
 
@@ -51,37 +47,30 @@ class Pareto(Pushforward):
         return self.scale * ops.exp(x / self.concentration)
 
     def _inverse(self, y: Tensor) -> Tensor:
-        near = y < 2.0 * self.scale
-        excess = (ops.where(near, y, self.scale) - self.scale) / self.scale
-        far = ops.log(ops.where(near, self.scale, y)) - ops.log(self.scale)
-        return self.concentration * ops.where(near, ops.log1p(excess), far)
+        return self.concentration * special.log_ratio(y, self.scale)
 
     def _log_slope(self, x: Tensor, y: Tensor) -> Tensor:
         return ops.log(y) - ops.log(self.concentration)
 
     def _mean(self) -> Tensor:
         a = self.concentration
-        finite = self.scale * (a / special.where(a > 1.0, a - 1.0, 1.0))
-        return special.where(a > 1.0, finite, math.inf)
+        return special.only_where(a > 1.0, lambda a: self.scale * (a / (a - 1.0)), a, 2.0)
 
     def _variance(self) -> Tensor:
-        exists = self.concentration > 2.0
-        a = special.where(exists, self.concentration, 3.0)
-        finite = ops.square(self.scale / (a - 1.0)) * (a / (a - 2.0))
-        return special.where(exists, finite, math.inf)
+        def finite(a: Tensor) -> Tensor:
+            return ops.square(self.scale / (a - 1.0)) * (a / (a - 2.0))
+
+        return special.only_where(self.concentration > 2.0, finite, self.concentration, 3.0)
 
     def _mode(self) -> Tensor:
         return self.scale
 
-    def _entropy(self) -> Tensor:
-        a = self.concentration
-        return ops.log(self.scale) - ops.log(a) + 1.0 / a + 1.0
-
+    _entropy = entropies.pareto
     _kl = divergences.pareto
     _crps = closed_crps.pareto
 
 
-class GeneralizedPareto(Pushforward):
+class GeneralizedPareto(FromExponential):
     r"""The generalised Pareto distribution of what exceeds a high threshold.
 
     $P(X > x) = (1 + \xi z)^{-1/\xi},\ z = (x - \mu)/\sigma \ge 0$, and $\exp(-z)$ for $\xi = 0$
@@ -109,9 +98,6 @@ class GeneralizedPareto(Pushforward):
     loc: Tensor = parameter(constraints.real, 0.0)
     scale: Tensor = parameter(constraints.positive, 1.0)
     concentration: Tensor = parameter(constraints.real, 0.0)
-
-    def _base(self) -> Exponential:
-        return Exponential.trusted(rate=ops.ones_like(self.scale))
 
     def _support(self) -> tuple[Tensor, Tensor]:
         bounded = self.concentration < 0.0
@@ -149,20 +135,17 @@ class GeneralizedPareto(Pushforward):
         return ops.log(self.scale) + self.concentration * x
 
     def _mean(self) -> Tensor:
-        exists = self.concentration < 1.0
-        excess = self.scale / (1.0 - special.where(exists, self.concentration, 0.0))
-        return special.where(exists, self.loc + excess, math.inf)
+        xi = self.concentration
+        return special.only_where(xi < 1.0, lambda xi: self.loc + self.scale / (1.0 - xi), xi, 0.0)
 
     def _variance(self) -> Tensor:
-        exists = self.concentration < 0.5
-        xi = special.where(exists, self.concentration, 0.0)
-        finite = ops.square(self.scale / (1.0 - xi)) / (1.0 - 2.0 * xi)
-        return special.where(exists, finite, math.inf)
+        def finite(xi: Tensor) -> Tensor:
+            return ops.square(self.scale / (1.0 - xi)) / (1.0 - 2.0 * xi)
+
+        return special.only_where(self.concentration < 0.5, finite, self.concentration, 0.0)
 
     def _mode(self) -> Tensor:
         return ops.where(self.concentration < -1.0, self._support()[1], self.loc)
 
-    def _entropy(self) -> Tensor:
-        return ops.log(self.scale) + self.concentration + 1.0
-
+    _entropy = entropies.generalized_pareto
     _crps = closed_crps.generalized_pareto

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from timedist.distributions import closed_crps, constraints, divergences
+from timedist.distributions import closed_crps, constraints, divergences, entropies, numerical
 from timedist.distributions.base import Distribution
 from timedist.distributions.continuous import Logistic, Normal
 from timedist.distributions.fields import parameter
@@ -17,7 +17,6 @@ from timedist.ops import compat, random, special
 
 Tensor = Any
 
-_EULER = 0.5772156649015329
 _SQRT_HALF = math.sqrt(0.5)
 
 
@@ -40,8 +39,7 @@ class Exponential(Distribution):
 
     rate: Tensor = parameter(constraints.positive, 1.0)
 
-    def _support(self) -> tuple[float, float]:
-        return 0.0, math.inf
+    _support = numerical.half_line
 
     def _hazard(self, x: Tensor) -> Tensor:
         """-log P(X > x)."""
@@ -68,9 +66,7 @@ class Exponential(Distribution):
     def _mode(self) -> Tensor:
         return ops.zeros_like(self.rate)
 
-    def _entropy(self) -> Tensor:
-        return 1.0 - ops.log(self.rate)
-
+    _entropy = entropies.exponential
     _kl = divergences.exponential
     _crps = closed_crps.exponential
 
@@ -105,8 +101,7 @@ class HalfNormal(Distribution):
 
     scale: Tensor = parameter(constraints.positive, 1.0)
 
-    def _support(self) -> tuple[float, float]:
-        return 0.0, math.inf
+    _support = numerical.half_line
 
     def _z(self, x: Tensor) -> Tensor:
         return special.maximum(x, 0.0) / self.scale
@@ -143,13 +138,20 @@ class HalfNormal(Distribution):
     def _mode(self) -> Tensor:
         return ops.zeros_like(self.scale)
 
-    def _entropy(self) -> Tensor:
-        return ops.log(self.scale) + 0.5 + 0.5 * math.log(0.5 * math.pi)
-
+    _entropy = entropies.half_normal
     _kl = divergences.half_normal
 
 
-class Weibull(Pushforward):
+class FromExponential(Pushforward):
+    """Parent of the families that are a map of a standard exponential variable."""
+
+    scale: Tensor = parameter(constraints.positive, 1.0)
+
+    def _base(self) -> Exponential:
+        return Exponential.trusted(rate=ops.ones_like(self.scale))
+
+
+class Weibull(FromExponential):
     r"""The Weibull distribution of times to failure.
 
     $P(X > x) = \exp(-(x/\lambda)^k)$ for $x \ge 0$
@@ -171,12 +173,7 @@ class Weibull(Pushforward):
 
     concentration: Tensor = parameter(constraints.positive)
     scale: Tensor = parameter(constraints.positive, 1.0)
-
-    def _base(self) -> Exponential:
-        return Exponential.trusted(rate=ops.ones_like(self.scale))
-
-    def _support(self) -> tuple[float, float]:
-        return 0.0, math.inf
+    _support = numerical.half_line
 
     def _forward(self, x: Tensor) -> Tensor:
         return self.scale * ops.exp(ops.log(x) / self.concentration)
@@ -207,15 +204,12 @@ class Weibull(Pushforward):
         return ops.exp(2.0 * log_mean) * ops.expm1(_log_second_moment(1.0 / self.concentration))
 
     def _mode(self) -> Tensor:
-        k = self.concentration
-        peaked = k > 1.0
-        power = ops.log1p(-1.0 / special.where(peaked, k, 2.0)) / k
-        return special.where(peaked, self.scale * ops.exp(power), 0.0)
+        def peak(k: Tensor) -> Tensor:
+            return self.scale * ops.exp(ops.log1p(-1.0 / k) / k)
 
-    def _entropy(self) -> Tensor:
-        k = self.concentration
-        return _EULER * (1.0 - 1.0 / k) + ops.log(self.scale) - ops.log(k) + 1.0
+        return special.only_where(self.concentration > 1.0, peak, self.concentration, 2.0, 0.0)
 
+    _entropy = entropies.weibull
     _kl = divergences.weibull
 
 
@@ -253,8 +247,7 @@ class LogLocationScale(Pushforward):
     loc: Tensor = parameter(constraints.real, 0.0)
     scale: Tensor = parameter(constraints.positive, 1.0)
 
-    def _support(self) -> tuple[float, float]:
-        return 0.0, math.inf
+    _support = numerical.half_line
 
     def _forward(self, x: Tensor) -> Tensor:
         return ops.exp(x)
@@ -265,9 +258,7 @@ class LogLocationScale(Pushforward):
     def _log_slope(self, x: Tensor, y: Tensor) -> Tensor:
         return x
 
-    def _entropy(self) -> Tensor:
-        return self._base()._hook("entropy")() + self.loc
-
+    _entropy = entropies.of_logarithm
     _kl = divergences.of_logarithms
 
 
@@ -338,24 +329,26 @@ class LogLogistic(LogLocationScale):
         return density_at_zero(1.0 / self.scale, -self.loc), -math.inf
 
     def _mean(self) -> Tensor:
-        exists = self.scale < 1.0
-        s = special.where(exists, self.scale, 0.5)
-        # The sine of an angle near pi is that of what is left to pi.
-        sine = special.sin(math.pi * special.minimum(s, 1.0 - s))
-        return special.where(exists, ops.exp(self.loc) * math.pi * s / sine, math.inf)
+        def finite(s: Tensor) -> Tensor:
+            # The sine of an angle near pi is that of what is left to pi.
+            sine = special.sin(math.pi * special.minimum(s, 1.0 - s))
+            return ops.exp(self.loc) * math.pi * s / sine
+
+        return special.only_where(self.scale < 1.0, finite, self.scale, 0.5)
 
     def _variance(self) -> Tensor:
-        exists = self.scale < 0.5
-        b = math.pi * special.where(exists, self.scale, 0.25)
-        sine, cosine = special.sin(b), special.sin(math.pi * 0.5 - b)
-        standard = ops.square(b * b / sine) * _sine_gap(b) / cosine
-        return special.where(exists, ops.exp(2.0 * self.loc) * standard, math.inf)
+        def finite(s: Tensor) -> Tensor:
+            b = math.pi * s
+            sine, cosine = special.sin(b), special.sin(math.pi * 0.5 - b)
+            return ops.exp(2.0 * self.loc) * ops.square(b * b / sine) * _sine_gap(b) / cosine
+
+        return special.only_where(self.scale < 0.5, finite, self.scale, 0.25)
 
     def _mode(self) -> Tensor:
-        peaked = self.scale < 1.0
-        s = special.where(peaked, self.scale, 0.5)
-        power = s * (ops.log1p(-s) - ops.log1p(s))
-        return special.where(peaked, ops.exp(self.loc + power), 0.0)
+        def peak(s: Tensor) -> Tensor:
+            return ops.exp(self.loc + s * (ops.log1p(-s) - ops.log1p(s)))
+
+        return special.only_where(self.scale < 1.0, peak, self.scale, 0.5, 0.0)
 
     _crps = closed_crps.log_logistic
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from keras import ops
 
-from timedist.distributions import closed_crps, constraints, divergences, solve
+from timedist.distributions import closed_crps, constraints, divergences, entropies, solve
 from timedist.distributions.continuous import Symmetric
 from timedist.distributions.fields import parameter
 from timedist.ops import random, special
@@ -74,9 +74,6 @@ class StudentT(Symmetric):
         log_cdf = ops.where(z < 0.0, lower, special.log1mexp(lower))
         return special.where(centre, -_LOG_2 + z * 2.0 * ops.exp(self._log_peak), log_cdf)
 
-    def _std_cdf(self, z: Tensor) -> Tensor:
-        return ops.exp(self._std_log_cdf(z))
-
     def _std_quantile(self, p: Tensor) -> Tensor:
         tail = special.minimum(p, 1.0 - p)
         outside, centre = tail <= 0.0, tail >= 0.5
@@ -125,13 +122,7 @@ class StudentT(Symmetric):
         infinite = special.where(df > 1.0, special.full_like(df, math.inf), math.nan)
         return ops.where(df > 2.0, finite, infinite)
 
-    def _entropy(self) -> Tensor:
-        half = 0.5 * self.df
-        # digamma(half + 1/2) - digamma(half), without its cancellation
-        slope = ops.log1p(0.5 / half) + 0.25 / (half * (half + 0.5))
-        slope = slope + special.digamma_error(half + 0.5) - special.digamma_error(half)
-        return ops.log(self.scale) + (half + 0.5) * slope - self._log_peak
-
+    _entropy = entropies.student_t
     _crps = closed_crps.student_t
 
     def _landmarks(self) -> tuple[Tensor, ...]:
@@ -177,17 +168,12 @@ class Cauchy(Symmetric):
         z = ops.where(far, 1.0 / special.tan(math.pi * special.where(far, tail, 0.25)), z)
         return ops.where(lower, -z, z)
 
-    def _std_noise(self, shape: tuple, seed: random.Seed) -> Tensor:
-        return self._std_quantile(random.uniform(shape, self.dtype, seed))
-
     def _mean(self) -> Tensor:
         return special.full_like(self.loc, math.nan)
 
     def _variance(self) -> Tensor:
         return special.full_like(self.loc, math.nan)
 
-    def _entropy(self) -> Tensor:
-        return ops.log(self.scale) + math.log(4.0 * math.pi)
-
+    _entropy = entropies.cauchy
     _crps = closed_crps.cauchy
     _kl = divergences.cauchy

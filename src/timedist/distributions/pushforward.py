@@ -14,15 +14,6 @@ from timedist.ops import random, special
 Tensor = Any
 
 
-def clipped(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    """The nearest finite value that rounding keeps strictly between the ends."""
-    info = special.finfo(x)
-    low = special.maximum(low, -float(info.max))
-    high = special.minimum(high, float(info.max))
-    top = high - 0.5 * float(info.eps) * ops.abs(high)
-    return special.maximum(special.minimum(x, top), low + float(info.tiny))
-
-
 def typical(d: Any) -> Tensor:
     """A value where the distribution has mass, at little cost: its mean, if that is finite."""
     hook = getattr(d, "_typical", None)
@@ -81,7 +72,7 @@ class Pushforward(Distribution):
         return -math.inf, -math.inf
 
     def _typical(self) -> Tensor:
-        return clipped(self._forward(typical(self._base())), *numerical.support(self))
+        return numerical.clipped(self._forward(typical(self._base())), *numerical.support(self))
 
     def _harmless_value(self, like: Tensor) -> Tensor:
         return ops.stop_gradient(self._typical()) + ops.zeros_like(like)
@@ -138,7 +129,7 @@ class Pushforward(Distribution):
 
     def _inside(self, y: Tensor) -> Tensor:
         """Draws that rounding put on an end of the support, back inside."""
-        return clipped(y, *numerical.support(self))
+        return numerical.clipped(y, *numerical.support(self))
 
     def _landmarks(self) -> tuple[Tensor, ...]:
         """Those of the base, and one beyond each side, for an end may be far from all of them."""
@@ -150,7 +141,7 @@ class Pushforward(Distribution):
         below, above = low - 1.2 * (high - low), high + 1.2 * (high - low)
         marks.append(ops.where(below > least, below, least + 1e-3 * (low - least)))
         marks.append(ops.where(above < greatest, above, greatest + 1e-3 * (high - greatest)))
-        return tuple(clipped(self._forward(mark), *ends) for mark in marks)
+        return tuple(numerical.clipped(self._forward(mark), *ends) for mark in marks)
 
 
 _MIRRORED = {

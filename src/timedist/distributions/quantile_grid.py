@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -61,11 +62,9 @@ class QuantileGrid(Piecewise):
 
     def _pieces(self) -> Pieces:
         levels, values = np.array(self.levels), self.values
-        below, above, log_mass = (
-            compat.to_tensor(table, self.dtype)
-            for table in (levels, 1.0 - levels, np.log(np.diff(levels)))
-        )
-        left = (values[..., 1] - values[..., 0]) / float(np.log(levels[1] / levels[0]))
-        rates = np.log((1.0 - levels[-2]) / (1.0 - levels[-1]))
-        right = (values[..., -1] - values[..., -2]) / float(rates)
+        tables = (levels, 1.0 - levels, np.log(np.diff(levels)))
+        below, above, log_mass = (compat.to_tensor(table, self.dtype) for table in tables)
+        left = (values[..., 1] - values[..., 0]) / math.log(levels[1] / levels[0])
+        ratio = (1.0 - levels[-2]) / (1.0 - levels[-1])
+        right = (values[..., -1] - values[..., -2]) / math.log(ratio)
         return Pieces(values, below, above, log_mass, left, right)

@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from timedist.distributions import constraints, sums
+from timedist.distributions.composite import Composite
 from timedist.distributions.counts import Integers
 from timedist.distributions.fields import component, parameter
 from timedist.distributions.inflated import in_batch_of_base
@@ -27,7 +28,7 @@ _whole_or_infinite = constraints.Constraint(
 )
 
 
-class Quantized(Integers):
+class Quantized(Integers, Composite):
     r"""A continuous variable rounded up to the next integer.
 
     $P(k) = F(k) - F(k - 1)$
@@ -70,12 +71,6 @@ class Quantized(Integers):
                 f"{compat.to_numpy(self.high)}"
             )
 
-    @property
-    def _family(self) -> str:
-        # Messages about bad arguments ask before there is a base.
-        known = "_values" in self.__dict__
-        return f"Quantized({self.base._family})" if known else "Quantized"
-
     def _batch_shape(self) -> Shape:
         return self.base.batch_shape
 
@@ -95,7 +90,8 @@ class Quantized(Integers):
     def _log_mass(self, k: Tensor) -> Tensor:
         """A difference of distribution functions, or of survival functions in the upper half.
 
-        Where it would lose more digits than that, the density is smooth over the unit interval.
+        Where it agrees with the integral of the density to within its rounding, it is the latter,
+        which loses no digits.
         """
         ends = ops.stack([k - 1.0, k + self._zeros()], axis=0)
         lower, upper = self._log_tails(ends)
@@ -108,11 +104,15 @@ class Quantized(Integers):
         large, small = ops.where(in_lower, upto, above), ops.where(in_lower, below, beyond)
         empty = large == -math.inf
         gap = special.where(empty, -1.0, small) - special.where(empty, 0.0, large)
-        smooth = gap > -(float(special.finfo(k).eps) ** 0.4)
+        narrow = (gap > -1.0) & ~empty
+        middle = ops.where(narrow, k, self._clipped(self._landmarks()[0]) + ops.zeros_like(k))
+        integral = self._log_integral(middle)
+        apart = ops.exp(integral - large) + ops.expm1(gap)
+        rounding = 8.0 * float(special.finfo(k).eps) * (1.0 - large)
+        smooth = narrow & (ops.abs(apart) <= rounding)
         gap = special.where(smooth, -1.0, gap)
         mass = special.where(empty, -math.inf, large + special.log1mexp(gap))
-        middle = ops.where(smooth, k, self._clipped(self._landmarks()[0]) + ops.zeros_like(k))
-        return ops.where(smooth, self._log_integral(middle), mass)
+        return ops.where(smooth, integral, mass)
 
     def _log_integral(self, k: Tensor) -> Tensor:
         """log of the integral of the density from k - 1 to k, by Gauss and Legendre."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from timedist.distributions import closed_crps, constraints, divergences, solve
+from timedist.distributions import closed_crps, constraints, divergences, entropies, solve
 from timedist.distributions.base import Distribution
 from timedist.distributions.continuous import LocationScale
 from timedist.distributions.fields import parameter
@@ -66,14 +66,6 @@ class AsymmetricLaplace(LocationScale):
         """log density of Z at 0, - log(skewness + 1 / skewness)."""
         return 0.5 * sum(self._log_sides())
 
-    def _std_cdf(self, z: Tensor) -> Tensor:
-        lower, upper = self._tails(z)
-        return ops.where(z < 0.0, ops.exp(lower), -ops.expm1(upper))
-
-    def _std_survival(self, z: Tensor) -> Tensor:
-        lower, upper = self._tails(z)
-        return ops.where(z < 0.0, -ops.expm1(lower), ops.exp(upper))
-
     def _std_log_cdf(self, z: Tensor) -> Tensor:
         lower, upper = self._tails(z)
         return ops.where(z < 0.0, lower, special.log1mexp(upper))
@@ -107,9 +99,7 @@ class AsymmetricLaplace(LocationScale):
     def _mode(self) -> Tensor:
         return self.loc
 
-    def _entropy(self) -> Tensor:
-        return 1.0 - self._log_peak() + ops.log(self.scale)
-
+    _entropy = entropies.asymmetric_laplace
     _crps = closed_crps.asymmetric_laplace
 
     def _landmarks(self) -> tuple[Tensor, ...]:
@@ -144,30 +134,19 @@ class Gumbel(LocationScale):
         z = special.maximum(x - self.loc, least) / self.scale
         return -z - ops.exp(-z) - ops.log(self.scale)
 
-    def _minus_log_cdf(self, z: Tensor) -> Tensor:
-        """exp(-z), so large at most that its product with a cdf of zero is zero."""
-        most = math.log(float(special.finfo(z).max)) - 1.0
-        return ops.exp(-special.maximum(z, -most))
-
-    def _std_cdf(self, z: Tensor) -> Tensor:
-        return ops.exp(-self._minus_log_cdf(z))
-
     def _std_log_cdf(self, z: Tensor) -> Tensor:
-        return -ops.exp(-z)
-
-    def _std_survival(self, z: Tensor) -> Tensor:
-        return -ops.expm1(-self._minus_log_cdf(z))
+        # So large at most that its product with a cdf of zero is zero.
+        most = math.log(float(special.finfo(z).max)) - 1.0
+        finite = -ops.exp(-special.maximum(z, -most))
+        return special.where(z < -most, -math.inf, finite)
 
     def _std_log_survival(self, z: Tensor) -> Tensor:
         far = z > 20.0
-        near = special.log1mexp(-ops.exp(-special.where(far, 0.0, z)))
+        near = special.log1mexp(self._std_log_cdf(special.where(far, 0.0, z)))
         return ops.where(far, -z - 0.5 * ops.exp(-special.where(far, z, 0.0)), near)
 
     def _std_quantile(self, p: Tensor) -> Tensor:
         return -ops.log(-ops.log(p))
-
-    def _std_noise(self, shape: tuple, seed: random.Seed) -> Tensor:
-        return -ops.log(-ops.log(random.uniform(shape, self.dtype, seed)))
 
     def _mean(self) -> Tensor:
         return self.loc + np.euler_gamma * self.scale
@@ -178,9 +157,7 @@ class Gumbel(LocationScale):
     def _mode(self) -> Tensor:
         return self.loc
 
-    def _entropy(self) -> Tensor:
-        return ops.log(self.scale) + (1.0 + np.euler_gamma)
-
+    _entropy = entropies.gumbel
     _kl = divergences.gumbel
 
 

@@ -79,11 +79,20 @@ def _inverse_quadratic(a, b, c, fa, fb, fc) -> Tensor:
     return special.where(ok, first + second, 0.5)
 
 
-def smallest_integer(cdf: Callable[[Tensor], Tensor], p: Tensor, guess: Tensor) -> Tensor:
-    """The smallest integer k >= 0 with `cdf(k) >= p`; infinite at p = 1.
+def reached(log_tails: tuple[Tensor, Tensor], p: Tensor) -> Tensor:
+    """Whether F(k) >= p, from the logarithms of F(k) and 1 - F(k), by the smaller of the two.
+
+    Near p = 1 only the upper tail has the digits that tell its integers apart.
+    """
+    lower, upper = log_tails
+    return ops.where(p > 0.5, ops.exp(upper) <= 1.0 - p, ops.exp(lower) >= p)
+
+
+def smallest_integer(log_tails: Callable, p: Tensor, guess: Tensor) -> Tensor:
+    """The smallest integer k >= 0 with F(k) >= p; infinite at p = 1.
 
     Args:
-        cdf: elementwise, tensors of one shape to tensors of that shape.
+        log_tails: log F(k) and log(1 - F(k)), elementwise, of tensors of one shape.
         p: tensor of probabilities.
         guess: tensor of the same shape, an upper bound to try first.
 
@@ -93,11 +102,14 @@ def smallest_integer(cdf: Callable[[Tensor], Tensor], p: Tensor, guess: Tensor) 
     certain = p >= 1.0
     p = special.where(certain, 0.0, p)
 
+    def short_of(k: Tensor) -> Tensor:
+        return ops.logical_not(reached(log_tails(k), p))
+
     def too_low(step, low, high):
-        return ops.logical_and(step < 64, ops.any(cdf(high) < p))
+        return ops.logical_and(step < 64, ops.any(short_of(high)))
 
     def double(step, low, high):
-        short = cdf(high) < p
+        short = short_of(high)
         return step + 1, ops.where(short, high, low), ops.where(short, 2.0 * high + 1.0, high)
 
     def apart(step, low, high):
@@ -106,7 +118,7 @@ def smallest_integer(cdf: Callable[[Tensor], Tensor], p: Tensor, guess: Tensor) 
     def halve(step, low, high):
         middle = special.floor(0.5 * (low + high))
         inside = (middle > low) & (middle < high)
-        short = cdf(middle) < p
+        short = short_of(middle)
         low_, high_ = ops.where(short, middle, low), ops.where(short, high, middle)
         # Beyond the integers the dtype can tell apart there is no middle: take the upper end.
         return step + 1, ops.where(inside, low_, high - 1.0), ops.where(inside, high_, high)

@@ -201,10 +201,9 @@ def variance(d: Any) -> Tensor:
     return both_sides(d, excess, cut) - ops.square(d._hook("mean")() - cut)
 
 
+@numerical.completed
 def crps(d: Any, y: Tensor) -> Tensor:
     r"""$\int_{-\infty}^y F(x)^2 dx + \int_y^\infty (1 - F(x))^2 dx$, sums of a step function."""
-    missing, endless = y != y, ops.abs(y) == math.inf
-    y = special.where(missing | endless, 0.0, y)
     low, high = numerical.support(d, y)
     y = y + ops.zeros_like(low)
     inside = special.minimum(special.maximum(y, low), high)
@@ -216,6 +215,4 @@ def crps(d: Any, y: Tensor) -> Tensor:
         first = part * lower + (1.0 - part) * above  # the step in which y lies
         return ops.where(upper, ops.where(k == cut, first, above), lower)
 
-    score = both_sides(d, squared, cut) + ops.abs(y - inside)
-    score = special.where(endless, math.inf, score)
-    return special.where(missing, math.nan, score)
+    return both_sides(d, squared, cut) + ops.abs(y - inside)

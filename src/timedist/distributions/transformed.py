@@ -10,6 +10,7 @@ from keras import ops
 
 from timedist.distributions import numerical
 from timedist.distributions.base import Distribution
+from timedist.distributions.composite import Composite
 from timedist.distributions.fields import component
 from timedist.distributions.pushforward import Pushforward, typical
 from timedist.distributions.shapes import static_shape
@@ -20,7 +21,7 @@ from timedist.ops import compat, special
 Tensor = Any
 
 
-class TransformedDistribution(Pushforward):
+class TransformedDistribution(Pushforward, Composite):
     r"""The distribution of $Y = f(X)$ for a monotone map $f$ and a scalar $X$.
 
     $\log p_Y(y) = \log p_X(x) - \log |f'(x)|,\ x = f^{-1}(y)$
@@ -80,10 +81,6 @@ class TransformedDistribution(Pushforward):
                     f"{np.max(least):g} to {np.min(greatest):g}, but {self.base!r} has values from "
                     f"{np.min(low):g} to {np.max(high):g}"
                 )
-
-    @property
-    def _family(self) -> str:
-        return f"Transformed({self.base._family})"
 
     @property
     def _decreasing(self) -> bool:

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 from keras import ops
 
-from timedist.distributions import numerical, solve, sums
+from timedist.distributions import numerical, solve
 from timedist.distributions.ends import Ends, Tails, between, check_order
-from timedist.ops import compat, random, special
+from timedist.ops import compat, special
 
 Tensor = Any
 
@@ -24,6 +24,13 @@ def _log_between(start: Tails, stop: Tails) -> Tensor:
     large = special.where(none, 0.0, large)
     small = special.where(none, -1.0, small)
     return special.where(none, -math.inf, large + special.log1mexp(small - large))
+
+
+def _shares(tails: Tails, start: Tails, stop: Tails) -> Tails:
+    """log P(X <= x) and log P(X > x) from the tails of the base at an x between the ends."""
+    whole = _log_between(start, stop)
+    shares = _log_between(start, tails) - whole, _log_between(tails, stop) - whole
+    return special.minimum(shares[0], 0.0), special.minimum(shares[1], 0.0)
 
 
 class Truncated(Ends):
@@ -78,18 +85,12 @@ class Truncated(Ends):
         return self.base._log_mass(k) - self._log_whole()
 
     def _log_tails(self, k: Tensor) -> Tails:
-        return self._shares(self.base._log_tails(k))
+        return _shares(self.base._log_tails(k), *self._tails_at_ends())
 
-    def _shares(self, tails: Tails) -> Tails:
-        """log P(X <= x) and log P(X > x) from the tails of the base at an x between the ends."""
-        start, stop = self._tails_at_ends()
-        whole = _log_between(start, stop)
-        shares = _log_between(start, tails) - whole, _log_between(tails, stop) - whole
-        return special.minimum(shares[0], 0.0), special.minimum(shares[1], 0.0)
-
-    def _both(self, x: Tensor) -> Tails:
-        """log P(X <= x) and log P(X > x) for any x."""
-        lower, upper = self._shares(self._base_tails(self._inside(x)))
+    def _both(self, x: Tensor, ends: tuple[Tails, Tails] | None = None) -> Tails:
+        """log P(X <= x) and log P(X > x) for any x; `ends` are the base's tails at both ends."""
+        start, stop = ends or self._tails_at_ends()
+        lower, upper = _shares(self._base_tails(self._inside(x)), start, stop)
         below, above = (x < self.low) | (x == -math.inf), x >= self.high
         lower = special.where(below, -math.inf, special.where(above, 0.0, lower))
         upper = special.where(below, 0.0, special.where(above, -math.inf, upper))
@@ -155,17 +156,9 @@ class Truncated(Ends):
             return special.floor(self._from_base(p)[0])
         mean, variance = self.base._hook("mean")(), self.base._hook("variance")()
         guess = special.minimum(mean + 4.0 * ops.sqrt(variance) + 4.0 + 0.0 * p, high) - low
-        start, stop = self._tails_at_ends()
-        whole = _log_between(start, stop)
-
-        def cdf(k: Tensor) -> Tensor:
-            tails = self._base_tails(special.minimum(low + k, high))
-            return special.where(low + k >= high, 1.0, ops.exp(_log_between(start, tails) - whole))
-
-        return special.minimum(low + solve.smallest_integer(cdf, p, guess), high)
-
-    def _sample(self, sample_shape: tuple, seed: random.Seed) -> Tensor:
-        return numerical.sample(self, sample_shape, seed)
+        ends = self._tails_at_ends()
+        steps = solve.smallest_integer(lambda k: self._both(low + k, ends), p, guess)
+        return special.minimum(low + steps, high)
 
     def _landmarks(self) -> tuple[Tensor, ...]:
         marks = self.base._hook("landmarks")() if self.discrete else self._quantiles()
@@ -176,23 +169,3 @@ class Truncated(Ends):
         p = np.array([0.5, 0.02, 0.25, 0.75, 0.98]).reshape(-1, *(1,) * len(self.low.shape))
         marks = self._quantile(compat.to_tensor(p, self.dtype) + self._zeros())
         return [marks[i] for i in range(len(p))]
-
-    def _mean(self) -> Tensor:
-        return self._by.mean(self)
-
-    def _variance(self) -> Tensor:
-        return self._by.variance(self)
-
-    def _entropy(self) -> Tensor:
-        return self._by.entropy(self)
-
-    def _crps(self, y: Tensor) -> Tensor:
-        return self._by.crps(self, y)
-
-    def _kl(self, other: Any) -> Tensor:
-        return self._by.kl_divergence(self, other)
-
-    @property
-    def _by(self) -> Any:
-        """The module that has what follows for this kind of distribution."""
-        return sums if self.discrete else numerical

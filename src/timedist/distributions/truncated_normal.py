@@ -12,7 +12,7 @@ from timedist.distributions import constraints
 from timedist.distributions.base import Distribution
 from timedist.distributions.ends import between, check_order
 from timedist.distributions.fields import parameter
-from timedist.ops import compat, random, special
+from timedist.ops import compat, special
 
 Tensor = Any
 
@@ -174,18 +174,13 @@ class TruncatedNormal(Distribution):
             loc=-self.loc, scale=self.scale, low=-self.high, high=-self.low
         )
 
-    def _cdf(self, x: Tensor) -> Tensor:
-        return ops.exp(self._log_cdf(x))
-
-    def _survival(self, x: Tensor) -> Tensor:
-        return ops.exp(self._log_survival(x))
-
     def _quantile(self, p: Tensor) -> Tensor:
         p = p + 0.0 * self.scale
         ends = (p <= 0.0) | (p >= 1.0)
         inner = special.where(ends, 0.5, p)
         x = ops.stop_gradient(self._clip(self._searched(inner)))
-        rest = ops.where(inner > 0.5, 1.0 - inner - self._survival(x), self._cdf(x) - inner)
+        below, above = (ops.exp(tail) for tail in (self._log_cdf(x), self._log_survival(x)))
+        rest = ops.where(inner > 0.5, 1.0 - inner - above, below - inner)
         slope = ops.stop_gradient(ops.exp(self._log_prob(x)))
         usable = (slope > 0.0) & (slope < math.inf)
         # A last step of Newton resolves values near an end, and brings the implicit gradient.
@@ -229,10 +224,6 @@ class TruncatedNormal(Distribution):
         start = ops.stop_gradient(special.maximum(start, tiny))
         distance = self.scale * ops.fori_loop(0, _STEPS, improve, start)
         return self._mode() + ops.where(up, distance, -distance)
-
-    def _sample(self, sample_shape: tuple, seed: random.Seed) -> Tensor:
-        shape = (*sample_shape, *ops.shape(self.loc))
-        return self._quantile(random.uniform(shape, self.dtype, seed))
 
     def _mode(self) -> Tensor:
         return self._clip(self.loc)

@@ -6,7 +6,7 @@ from typing import Any
 
 from keras import ops
 
-from timedist.distributions.base import Distribution
+from timedist.distributions.composite import Composite
 from timedist.distributions.fields import component, static
 from timedist.distributions.value import Shape
 from timedist.ops import linalg, random, special
@@ -31,7 +31,7 @@ def known_size(shape: Shape) -> int:
     return total
 
 
-class Product(Distribution):
+class Product(Composite):
     """Parent of vectors of independent parts, which write `_log_cdf`: P(every part <= value)."""
 
     def _survival(self, x: Tensor) -> Tensor:
@@ -73,11 +73,6 @@ class Independent(Product):
                 f"number of batch axes of {self.base!r}, got {taken!r}"
             )
 
-    @property
-    def discrete(self) -> bool:  # type: ignore[override]
-        """Whether the components are discrete."""
-        return self.base.discrete
-
     def _batch_shape(self) -> Shape:
         shape = self.base.batch_shape
         return shape[: len(shape) - self.reinterpreted_batch_ndims]
@@ -85,10 +80,6 @@ class Independent(Product):
     def _event_shape(self) -> Shape:
         shape = self.base.batch_shape
         return shape[len(shape) - self.reinterpreted_batch_ndims :] + self.base.event_shape
-
-    @property
-    def _family(self) -> str:
-        return f"Independent({self.base._family})"
 
     def _sum(self, x: Tensor) -> Tensor:
         axes = tuple(range(-self.reinterpreted_batch_ndims, 0))

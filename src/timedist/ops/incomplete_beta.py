@@ -46,9 +46,8 @@ def log_betainc(a: Tensor, b: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Ten
 def _log_small_side(a: Tensor, b: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """log I_x(a, b) for x below the mode: log of [x^a y^b / (a B(a, b))] plus the fraction."""
     # x^a y^b / (a B(a, b)) is the binomial term of a and b times b / (a + b).
-    prefactor = (
-        special.log_binomial_term(a, b, ops.log(x), ops.log(y)) + ops.log(b) - ops.log(a + b)
-    )
+    term = special.log_binomial_term(a, b, special.Chances(x, y, ops.log(x), ops.log(y)))
+    prefactor = term + ops.log(b) - ops.log(a + b)
     return prefactor + ops.log(a) + ops.log(_fraction(a, b, x, y))
 
 

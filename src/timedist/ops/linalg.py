@@ -57,6 +57,12 @@ def diagonal_matrix(x: Tensor) -> Tensor:
     return special.where(ops.convert_to_tensor(eye), x[..., None], 0.0)
 
 
+def with_diagonal(matrix: Tensor, x: Tensor) -> Tensor:
+    """Square matrices with their diagonals replaced by vectors."""
+    eye = ops.convert_to_tensor(np.eye(int(x.shape[-1]), dtype=bool))
+    return ops.where(eye, x[..., None] + ops.zeros_like(matrix), matrix)
+
+
 def solve_triangular(matrix: Tensor, x: Tensor, lower: bool = True) -> Tensor:
     """The vectors y with `matrix y = x`.
 
