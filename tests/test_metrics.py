@@ -248,6 +248,23 @@ def test_wrong_inputs():
         DistributionMetric()(Y, normal())
 
 
+def test_metrics_in_fit_leave_masked_steps_out():
+    x = X.copy()
+    x[:, 2:] = 0.0
+    model = keras.Sequential(
+        [keras.layers.Masking(), keras.layers.Dense(2 * D), IndependentNormal(D)]
+    )
+    model.compile(
+        keras.optimizers.SGD(0.0), timedist.losses.NegativeLogLikelihood(), metrics=[CRPS()]
+    )
+    inside = model.fit(x, Y, batch_size=len(x), verbose=0).history
+    outside = model.evaluate(x, Y, batch_size=len(x), verbose=0, return_dict=True)
+    all_steps = float(to_numpy(CRPS()(Y, model(X))))
+    np.testing.assert_allclose(inside["crps"][0], outside["crps"], 1e-5)
+    np.testing.assert_allclose(inside["loss"][0], outside["loss"], 1e-5)
+    assert abs(outside["crps"] - all_steps) > 1e-4
+
+
 @pytest.mark.skipif(BACKEND == "torch", reason="torch does not compile by itself")
 def test_nan_without_a_word_is_a_nan_metric_under_compilation():
     model = small_model()

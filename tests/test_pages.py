@@ -32,6 +32,15 @@ def test_the_page_of_accuracy_has_every_row():
     assert not missing, f"run `python benchmarks/accuracy.py --backend torch`: no {missing}"
 
 
+def test_the_page_of_agreement_has_every_row_within_its_bound():
+    lines = (ROOT / "docs" / "agreement.md").read_text().splitlines()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if "| " in line]
+    worst = {row[0]: row for row in rows[1:]}
+    missing = set(ROWS) - set(worst)
+    assert not missing, f"run `python benchmarks/agreement.py`: no {missing}"
+    assert all(float(row[1]) <= 1e-5 and row[3] == "" for row in worst.values())
+
+
 GRIDS = load(ROOT / "benchmarks" / "grids.py")
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from timedist.testing import Case
 
@@ -19,6 +20,30 @@ def powers(low: float, high: float) -> st.SearchStrategy:
 
 def array(*values: Any) -> np.ndarray:
     return np.array(values, "float64")
+
+
+def diagonal(x: np.ndarray) -> np.ndarray:
+    return x[..., None] * np.eye(x.shape[-1])
+
+
+def trils(shape: tuple) -> st.SearchStrategy:
+    """Lower triangular matrices with diagonals from 1e-3 to 1e3."""
+
+    def triangular(x: np.ndarray) -> np.ndarray:
+        entries = 10.0 ** np.diagonal(x, axis1=-2, axis2=-1)
+        return (np.tril(x, -1) + diagonal(entries)).astype("float32")
+
+    return arrays("float32", shape, elements=floats(-3, 3), fill=floats(-3, 3)).map(triangular)
+
+
+def shares(shape: tuple) -> st.SearchStrategy:
+    """Shares that sum to one, zeros among them."""
+
+    def normalised(x: np.ndarray) -> np.ndarray:
+        shares = np.exp((x - x.max(axis=-1, keepdims=True)).astype("float64"))
+        return (shares / shares.sum(axis=-1, keepdims=True)).astype("float32")
+
+    return arrays("float32", shape, elements=floats(-120, 0), fill=floats(-120, 0)).map(normalised)
 
 
 REAL = floats(-1e30, 1e30)

@@ -5,7 +5,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import special
 from twins import nonparametric
 
-from cases.common import LOC, REAL, array, either, floats
+from cases.common import LOC, REAL, array, either, floats, shares
 from timedist import distributions as td
 from timedist.testing import Case
 
@@ -111,6 +111,8 @@ CASES = (
         lambda probs: nonparametric.Grid.of_bins(
             np.tile(_KNOTS[0], (len(probs), 1)), probs / probs.sum(axis=-1, keepdims=True)
         ),
+        wide={"probs": shares},
+        values=floats(-10, 10),
         outside=(-1e3, 1e3),
         invalid=(
             *either("logits", "probs"),

@@ -3,12 +3,10 @@
 from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from keras import ops
 from twins.vectors import Dirichlets, Normals, StudentTs
 
-from cases.common import array, floats, powers
+from cases.common import array, diagonal, floats, powers, shares, trils
 from timedist import distributions as td
 from timedist.testing import Case
 
@@ -36,30 +34,6 @@ def _product(root: np.ndarray) -> np.ndarray:
     return root @ root.swapaxes(-1, -2)
 
 
-def _diagonal(x: np.ndarray) -> np.ndarray:
-    return x[..., None] * np.eye(x.shape[-1])
-
-
-def _trils(shape: tuple) -> st.SearchStrategy:
-    """Lower triangular matrices with diagonals from 1e-3 to 1e3."""
-
-    def triangular(x: np.ndarray) -> np.ndarray:
-        diagonal = 10.0 ** np.diagonal(x, axis1=-2, axis2=-1)
-        return (np.tril(x, -1) + _diagonal(diagonal)).astype("float32")
-
-    return arrays("float32", shape, elements=floats(-3, 3), fill=floats(-3, 3)).map(triangular)
-
-
-def _shares(shape: tuple) -> st.SearchStrategy:
-    """Shares that sum to one, zeros among them."""
-
-    def normalised(x: np.ndarray) -> np.ndarray:
-        shares = np.exp((x - x.max(axis=-1, keepdims=True)).astype("float64"))
-        return (shares / shares.sum(axis=-1, keepdims=True)).astype("float32")
-
-    return arrays("float32", shape, elements=floats(-120, 0), fill=floats(-120, 0)).map(normalised)
-
-
 def _lower(function: Any) -> Any:
     """The family with the upper triangle cut off, so that differences may step into it."""
 
@@ -74,7 +48,7 @@ CASES = (
         "MultivariateNormalDiag",
         td.MultivariateNormalDiag,
         {"loc": _LOC, "scale_diag": _SCALE},
-        lambda loc, scale_diag: Normals(loc, _diagonal(scale_diag**2)),
+        lambda loc, scale_diag: Normals(loc, diagonal(scale_diag**2)),
         wide={"loc": _VALUES, "scale_diag": powers(-6, 6)},
         values=_VALUES,
         invalid=(
@@ -96,7 +70,7 @@ CASES = (
         _lower(td.MultivariateNormalTriL),
         {"loc": _LOC, "scale_tril": _TRIL},
         lambda loc, scale_tril: Normals(loc, _product(np.tril(scale_tril))),
-        wide={"loc": _VALUES, "scale_tril": _trils},
+        wide={"loc": _VALUES, "scale_tril": trils},
         values=_VALUES,
         missing=_SCALAR_ONLY,
         sampled=("loc", "scale_tril"),
@@ -106,7 +80,7 @@ CASES = (
         td.MultivariateNormalDiagPlusLowRankCovariance,
         {"loc": _LOC, "cov_diag_factor": _SCALE, "cov_perturb_factor": _LOADINGS},
         lambda loc, cov_diag_factor, cov_perturb_factor: Normals(
-            loc, _diagonal(cov_diag_factor) + _product(cov_perturb_factor)
+            loc, diagonal(cov_diag_factor) + _product(cov_perturb_factor)
         ),
         wide={
             "loc": _VALUES,
@@ -132,7 +106,7 @@ CASES = (
         _lower(td.MultivariateStudentTTriL),
         {"df": array(2.5, 30.0), "loc": _LOC, "scale_tril": _TRIL},
         lambda df, loc, scale_tril: StudentTs(df, loc, _product(np.tril(scale_tril))),
-        wide={"df": powers(-2, 6), "loc": _VALUES, "scale_tril": _trils},
+        wide={"df": powers(-2, 6), "loc": _VALUES, "scale_tril": trils},
         values=_VALUES,
         missing=_SCALAR_ONLY | {"kl_divergence"},
         sampled=("df", "loc", "scale_tril"),
@@ -143,7 +117,7 @@ CASES = (
         {"concentration": array([2.0, 3.0, 5.0], [1.5, 40.0, 8.0])},
         Dirichlets,
         wide={"concentration": powers(-6, 6)},
-        values=_shares,
+        values=shares,
         outside=(-1.0, 0.5, 2.0),
         invalid=(({"concentration": [1.0, 0.0]}, ("Dirichlet", "concentration", "positive", "0")),),
         missing=_SCALAR_ONLY,

@@ -8,7 +8,7 @@ from keras import ops
 from scipy import special, stats
 from twins.vectors import Blocks, NormalMixtures
 
-from cases.common import COUNT, COUNTS, LOC, REAL, SCALE, array, floats, powers
+from cases.common import COUNT, COUNTS, LOC, REAL, SCALE, array, floats, powers, trils
 from timedist import distributions as td
 from timedist.testing import Case
 
@@ -95,6 +95,8 @@ CASES = (
         lambda logits, loc, scale_tril: NormalMixtures(
             special.softmax(logits, axis=-1), loc, np.tril(scale_tril)
         ),
+        wide={"logits": floats(-1e4, 1e4), "loc": floats(-1e6, 1e6), "scale_tril": trils},
+        values=floats(-1e6, 1e6),
         missing=frozenset(
             {
                 *("mode", "entropy", "quantile", "median", "crps", "kl_divergence"),

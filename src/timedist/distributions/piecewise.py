@@ -86,18 +86,25 @@ class Pieces(NamedTuple):
         return special.where(x < first, first - x, 0.0), special.where(x > last, x - last, 0.0)
 
 
+def _depth(distance: Tensor, scale: Tensor, inside: Tensor) -> Tensor:
+    """distance / scale where `inside` holds and it is not 0.
+
+    At 0 a scale whose square underflows would make a NaN of the derivative.
+    """
+    usable = inside & (distance > 0.0) & (scale > 0.0)
+    return special.where(usable, distance, 0.0) / special.where(usable, scale, 1.0)
+
+
 def _decay(distance: Tensor, scale: Tensor) -> Tensor:
     """exp(-distance / scale); for scale 0 it is 1 at distance 0 and 0 beyond."""
     far = distance > 1000.0 * scale
-    ratio = special.where(far, 0.0, distance) / special.where(scale > 0.0, scale, 1.0)
-    return special.where(far, 0.0, ops.exp(-ratio))
+    return special.where(far, 0.0, ops.exp(-_depth(distance, scale, ~far)))
 
 
 def _log_decay(distance: Tensor, scale: Tensor) -> Tensor:
     """The logarithm of `_decay`, without underflow."""
     jump = (scale <= 0.0) & (distance > 0.0)
-    ratio = special.where(jump, 0.0, distance) / special.where(scale > 0.0, scale, 1.0)
-    return special.where(jump, -math.inf, -ratio)
+    return special.where(jump, -math.inf, -_depth(distance, scale, ~jump))
 
 
 def _keep_missing(x: Tensor, result: Tensor) -> Tensor:

@@ -38,7 +38,7 @@ class Value:
         names = {row.name for row in own}
         cls.table = tuple(row for row in cls.table if row.name not in names) + own
         cls.__signature__ = _signature(cls.table)  # type: ignore[attr-defined]
-        compat.register_pytree(cls, lambda d: (tuple(d._children()), d._structure()), cls._rebuilt)
+        compat.register_pytree(cls, cls._flattened, cls._restored)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         bound = type(self).__signature__.bind(*args, **kwargs)  # type: ignore[attr-defined]
@@ -211,6 +211,23 @@ class Value:
             values[name] = next(rest) if number is None else tuple(islice(rest, number))
         values.update(statics)
         self.__dict__["_values"] = values
+        return self
+
+    def _flattened(self) -> tuple[tuple, Any]:
+        """What leaves a compiled function of JAX: the children, and the Keras mask if there is one.
+
+        Without it metrics in `fit`, which sees outputs as pytrees, would know of no mask.
+        """
+        mask = compat.get_keras_mask(self)
+        masks = () if mask is None else (mask,)
+        return (*self._children(), *masks), (self._structure(), bool(masks))
+
+    @classmethod
+    def _restored(cls, description: tuple, parts: Sequence) -> Any:
+        structure, masked = description
+        self = cls._rebuilt(structure, parts[:-1] if masked else parts)
+        if masked:
+            compat.set_keras_mask(self, parts[-1])
         return self
 
     def leaves(self) -> list[Tensor]:
