@@ -10,6 +10,7 @@ from keras import ops
 from timedist.distributions import closed_crps, constraints, divergences, entropies, fields
 from timedist.distributions.base import Distribution
 from timedist.distributions.chances import chances
+from timedist.distributions.counts import Counts
 from timedist.distributions.fields import parameter
 from timedist.ops import compat, linalg, random, special
 
@@ -31,7 +32,7 @@ def _step(k: Tensor, function: Any, below: float, above: float) -> Tensor:
     return special.where(k != k, math.nan, ops.where(inside, value, outside))
 
 
-class Bernoulli(Distribution):
+class Bernoulli(Counts):
     r"""The Bernoulli distribution of a yes (1) or no (0).
 
     $P(1) = \pi,\ P(0) = 1 - \pi,\ \pi = 1 / (1 + \exp(-\mathrm{logits}))$
@@ -51,23 +52,17 @@ class Bernoulli(Distribution):
 
     logits: Tensor = parameter(constraints.real, instead_of="probs", convert=special.logit)
     probs: Tensor = parameter(constraints.unit_interval, instead_of="logits", convert=ops.sigmoid)
-    discrete = True
 
-    def _log_prob(self, x: Tensor) -> Tensor:
+    def _top(self) -> float:
+        return 1.0
+
+    def _log_mass(self, k: Tensor) -> Tensor:
         given = chances(self)
-        return _on_counts(
-            x,
-            lambda k: special.where(
-                k > 1.0, -math.inf, ops.where(k == 1.0, given.log_yes, given.log_no)
-            ),
-        )
+        return ops.where(k > 0.5, given.log_yes, given.log_no)
 
-    def _survival(self, x: Tensor) -> Tensor:
-        return _step(x, lambda k: special.where(k >= 1.0, 0.0, self.probs + 0.0 * k), 1.0, 0.0)
-
-    def _cdf(self, x: Tensor) -> Tensor:
-        rest = ops.sigmoid(-self.logits)
-        return _step(x, lambda k: special.where(k >= 1.0, 1.0, rest + 0.0 * k), 0.0, 1.0)
+    def _log_tails(self, k: Tensor) -> tuple[Tensor, Tensor]:
+        given = chances(self)
+        return given.log_no + 0.0 * k, given.log_yes + 0.0 * k
 
     def _quantile(self, p: Tensor) -> Tensor:
         return ops.cast(p > ops.sigmoid(-self.logits), self.dtype)
