@@ -342,6 +342,24 @@ class Distribution(Value):
         """Covariance matrix of vector events, shape `batch_shape + event_shape + event_shape`."""
         return self._on_device()._hook("covariance")()
 
+    def marginals(self) -> Distribution:
+        """The distribution of every component of the event alone: the event axes become batch axes.
+
+        Returns:
+            A distribution of scalars with `batch_shape + event_shape` for batch shape; of scalars
+            it is the distribution itself.
+
+        Raises:
+            NotImplementedError: if no family is known for the components.
+
+        >>> from timedist.distributions import MultivariateNormalTriL
+        >>> d = MultivariateNormalTriL([0.0, 1.0], [[1.0, 0.0], [3.0, 4.0]])
+        >>> d.marginals()
+        Normal(batch_shape=(2,), event_shape=(), dtype=float32)
+        """
+        on_device = self._on_device()
+        return on_device._hook("marginals")() if self.event_shape else on_device
+
     def entropy(self) -> Tensor:
         """Differential or Shannon entropy in nats, shape `batch_shape`."""
         return self._on_device()._hook("entropy")()

@@ -104,6 +104,9 @@ class _MultivariateNormal(Vectors):
         """The Cholesky factor of the covariance."""
         return ops.cholesky(self._hook("covariance")())
 
+    def _marginals(self) -> Normal:
+        return Normal.trusted(loc=self.loc, scale=ops.sqrt(self._hook("variance")()))
+
     def _widened(self) -> MultivariateNormalTriL:
         return MultivariateNormalTriL.trusted(loc=self.loc, scale_tril=self._tril())
 
@@ -358,6 +361,10 @@ class MultivariateStudentTTriL(Vectors):
 
     def _covariance(self) -> Tensor:
         return self._normal._covariance() * self._spread()[..., None, None]
+
+    def _marginals(self) -> StudentT:
+        scale = ops.sqrt(self._normal._variance())
+        return StudentT(df=self.df[..., None], loc=self.loc, scale=scale)
 
     _entropy = entropies.multivariate_student_t
 

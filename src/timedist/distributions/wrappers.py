@@ -125,6 +125,9 @@ class Independent(Product):
     def _kl(self, other: Independent) -> Tensor:
         return self._sum(self.base.kl_divergence(other.base))
 
+    def _marginals(self) -> Any:
+        return self.base.marginals()
+
     def _widened(self) -> Any:
         """Normal components are a normal vector, whose divergence from any other is known."""
         if type(self.base) is not Normal or self.reinterpreted_batch_ndims != 1:
