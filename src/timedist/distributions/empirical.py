@@ -44,6 +44,10 @@ class Deterministic(Distribution):
     def _quantile(self, p: Tensor) -> Tensor:
         return self.loc + 0.0 * p
 
+    def _sample(self, sample_shape: tuple, seed: random.Seed) -> Tensor:
+        del seed
+        return ops.broadcast_to(self.loc, (*sample_shape, *ops.shape(self.loc)))
+
     def _mean(self) -> Tensor:
         return self.loc
 
