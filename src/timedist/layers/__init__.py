@@ -44,6 +44,10 @@ from timedist.layers.heads import (
     MixtureHead,
     ZeroHead,
 )
+from timedist.layers.mixture_same_family import (
+    CategoricalMixtureOfOneHotCategorical,
+    MixtureSameFamily,
+)
 from timedist.layers.mixtures import (
     HurdleGamma,
     HurdleLogNormal,
@@ -63,6 +67,11 @@ from timedist.layers.mixtures import (
     ZeroInflatedPoisson,
 )
 from timedist.layers.statistics import (
+    LogProb,
+    Mean,
+    Median,
+    Mode,
+    Quantile,
     Sample,
     Statistic,
 )
@@ -90,6 +99,7 @@ from timedist.layers.vectors import (
 __all__ = [
     "Binned",
     "Categorical",
+    "CategoricalMixtureOfOneHotCategorical",
     "CategoryHead",
     "Dirichlet",
     "DistributionHead",
@@ -128,6 +138,9 @@ __all__ = [
     "IndependentTruncatedNormal",
     "IndependentVonMises",
     "IndependentWeibull",
+    "LogProb",
+    "Mean",
+    "Median",
     "MixtureBeta",
     "MixtureGamma",
     "MixtureHead",
@@ -138,15 +151,18 @@ __all__ = [
     "MixtureNegativeBinomial",
     "MixtureNormal",
     "MixturePoisson",
+    "MixtureSameFamily",
     "MixtureStudentT",
     "MixtureVonMises",
     "MixtureWeibull",
+    "Mode",
     "MultivariateNormalDiag",
     "MultivariateNormalDiagPlusLowRankCovariance",
     "MultivariateNormalTriL",
     "MultivariateStudentTTriL",
     "OneHotCategorical",
     "OrderedLogistic",
+    "Quantile",
     "QuantileGrid",
     "Sample",
     "Statistic",
