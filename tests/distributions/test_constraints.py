@@ -11,6 +11,7 @@ ALL = {
     "real": constraints.real,
     "positive": constraints.positive,
     "softplus": constraints.softplus,
+    "softplus and 1e-3": constraints.shifted_softplus(1e-3),
     "greater than 1": constraints.greater_than(1.0),
     "greater than 2, from 5": constraints.greater_than(2.0, start=5.0),
     "real, from -2": constraints.real_from(-2.0),
@@ -47,6 +48,7 @@ def test_to_raw_inverts_to_valid(name):
     [
         (constraints.positive, 1.0),
         (constraints.softplus, np.log(2.0)),
+        (constraints.shifted_softplus(0.5), 0.5 + np.log(2.0)),
         (constraints.greater_than(2.0), 3.0),
         (constraints.greater_than(2.0, start=5.0), 5.0),
         (constraints.real_from(-2.0), -2.0),

@@ -101,6 +101,15 @@ positive = greater_than(0.0)
 softplus = greater_than(0.0, start=math.log(2.0))
 
 
+def shifted_softplus(shift: float) -> Constraint:
+    """Positive values by a plain softplus plus a positive number, which stands for the floor."""
+    return replace(
+        softplus,
+        to_valid=lambda raw: special.softplus(raw) + shift,
+        to_raw=lambda value: special.inverse_softplus(value - shift),
+    )
+
+
 def between(low: float, high: float, start: float | None = None) -> Constraint:
     """Values between two numbers, by a sigmoid; raw 0 maps to `start` (default: half-way)."""
     share = 0.5 if start is None else (start - low) / (high - low)

@@ -10,7 +10,7 @@ import keras
 from timedist.distributions.wrappers import may_be_equal
 from timedist.layers.statistics import Sample, Statistic, TakesDistribution
 from timedist.layers.symbolic import infer
-from timedist.ops import compat
+from timedist.ops import compat, random
 
 Tensor = Any
 
@@ -56,19 +56,15 @@ def as_layer(given: Any) -> keras.Layer | None:
     if given is None or isinstance(given, keras.Layer):
         return given
     if given == "sample":
-        layer: keras.Layer = Sample()
-    elif isinstance(given, str):
-        layer = Statistic(given)
-    else:
-        layer = Applied(given)
-    layer.built = True  # it has no weights, and so leaves the layer that owns it ready
-    return layer
+        return Sample()
+    return Statistic(given) if isinstance(given, str) else Applied(given)
 
 
 class Applied(TakesDistribution):
     """Calls a function of a distribution; inside another layer, which keeps the function.
 
-    The result has the mask of the distribution if it has its batch axes in front.
+    The result has the mask of the distribution if it has its batch axes in front. What the function
+    draws without a seed takes it from a generator of the layer.
 
     Args:
         function: takes a `Distribution` and returns a tensor.
@@ -77,11 +73,13 @@ class Applied(TakesDistribution):
     def __init__(self, function: Callable[[Any], Tensor]) -> None:
         super().__init__()
         self.function = function
+        self.seed_generator = keras.random.SeedGenerator()
 
     def call(self, distribution: Any) -> Tensor:
         """Call the function."""
         distribution = self._distribution(distribution)
-        result = self.function(distribution)
+        with random.seeds_from(self.seed_generator):
+            result = self.function(distribution)
         if not compat.is_tensor(result):
             raise TypeError(
                 f"convert_to_tensor_fn must return a tensor, got {type(result).__name__} from "

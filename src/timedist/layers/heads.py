@@ -136,16 +136,19 @@ class Head(DistributionLayer):
         """Shapes of the parameters of independent components: all that of the event."""
         return {row.name: event_shape for row in cls.rows()}
 
-    def _checked(self, inputs: Tensor) -> Tensor:
-        """The inputs in float32 at least, or an error that names the layer to put in front."""
+    def _check_size(self, shape: Sequence[int | None]) -> None:
+        """Raise an error that names the layer to put in front, unless the last axis fits."""
         size = self.width
-        if not inputs.shape or inputs.shape[-1] != size:
+        if not shape or shape[-1] != size:
             raise ValueError(
                 f"The layer {self.name!r} ({type(self).__name__}) needs {size} parameters on the "
-                f"last axis, got shape {tuple(inputs.shape)}. Put a "
-                f"`keras.layers.Dense({size})` in front "
+                f"last axis, got shape {tuple(shape)}. Put a `keras.layers.Dense({size})` in front "
                 "of it (see its `params_size`)."
             )
+
+    def _checked(self, inputs: Tensor) -> Tensor:
+        """The inputs, if they fit, in float32 at least."""
+        self._check_size(inputs.shape)
         return at_least_float32(inputs)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -11,7 +11,7 @@ from timedist import distributions as td
 from timedist.interop import as_distribution
 from timedist.layers.accepting import serializable
 from timedist.layers.base import DistributionLambda
-from timedist.layers.heads import Head, Shapes, Tensor, at_least_float32, mixture_of, positive_int
+from timedist.layers.heads import Head, Shapes, Tensor, mixture_of, positive_int
 from timedist.layers.symbolic import infer
 
 
@@ -92,6 +92,7 @@ class MixtureSameFamily(Head):
 
     def build(self, input_shape: Any) -> None:
         """Make the weights of the component layer, if it has some."""
+        self._check_size(input_shape)
         each = (input_shape[-1] - self.num_components) // self.num_components
         shape, layer = (*input_shape[:-1], self.num_components, each), self.component_layer
         if type(layer).build is keras.Layer.build:  # which makes weights when called
@@ -108,17 +109,17 @@ class MixtureSameFamily(Head):
 
         return mixture_of(self._checked(inputs), self.num_components, components)
 
-    def _checked(self, inputs: Tensor) -> Tensor:
+    def _check_size(self, shape: Sequence[int | None]) -> None:
         if self.width is not None:
-            return super()._checked(inputs)
-        size, number = inputs.shape[-1] if inputs.shape else 0, self.num_components
+            super()._check_size(shape)
+            return
+        size, number = (shape[-1] if shape else None) or 0, self.num_components
         if size <= number or size % number:
             raise ValueError(
                 f"The layer {self.name!r} (MixtureSameFamily) needs {number} logits and the "
                 f"parameters of {number} components on the last axis, a multiple of {number}; got "
-                f"shape {tuple(inputs.shape)}"
+                f"shape {tuple(shape)}"
             )
-        return at_least_float32(inputs)
 
     def get_config(self) -> dict:
         """The constructor's arguments."""

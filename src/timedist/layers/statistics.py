@@ -21,7 +21,11 @@ _BATCH_SHAPE = ("log_prob", "prob", "cdf", "log_cdf", "survival_function", "entr
 
 
 class TakesDistribution(AcceptsDistributions):
-    """Base of the layers that take a distribution and give a tensor."""
+    """Base of the layers that take a distribution and give a tensor; they have no weights."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.built = True
 
     def _distribution(self, x: Any) -> Distribution:
         if is_distribution(x):

@@ -206,9 +206,7 @@ class MultivariateNormalTriL(VectorHead):
 
     family = td.MultivariateNormalTriL
     narrowed: ClassVar = {
-        "scale_tril": constraints.cholesky_factor(
-            constraints.greater_than(1e-5, start=1e-5 + math.log(2.0))
-        )
+        "scale_tril": constraints.cholesky_factor(constraints.shifted_softplus(1e-5))
     }
 
 
