@@ -167,6 +167,19 @@ def test_the_rest_of_a_model_sees_a_tensor():
     assert clone.layers[3].convert_to_tensor_fn == "mean"
 
 
+def test_an_activity_regulariser_sees_the_distribution():
+    prior = Independent(Normal([0.0, 0.0, 0.0], 1.0))
+    regulariser = layers.KLDivergenceRegularizer(prior)
+    head = IndependentNormal(3, "sample", activity_regularizer=regulariser)
+    model = keras.Sequential([keras.Input((5, 6)), head, keras.layers.Dense(2)])
+    assert tuple(model(X).shape) == (4, 5, 2)
+    expected = to_numpy(HEAD(X).kl_divergence(prior)).sum(-1).mean()
+    np.testing.assert_allclose([to_numpy(loss) for loss in model.losses], [expected], rtol=1e-5)
+    again = IndependentNormal.from_config(head.get_config())
+    assert again.convert_to_tensor_fn == "sample"
+    assert isinstance(again.activity_regularizer, layers.KLDivergenceRegularizer)
+
+
 def test_structures_are_converted_part_by_part():
     class Pair(DistributionLayer):
         def call(self, inputs):
