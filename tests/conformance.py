@@ -77,8 +77,17 @@ def check_saving(model, x, path):
     """A `.keras` file loads in safe mode, with nothing registered by the user."""
     model.save(path)
     loaded = keras.models.load_model(path, safe_mode=True)
+    rewind(model)
+    rewind(loaded)
     for mine, its in zip(arrays(model(x)), arrays(loaded(x)), strict=True):
         np.testing.assert_allclose(mine, its, rtol=1e-6)
+
+
+def rewind(model):
+    """Let a model draw what every other one draws: Keras does not save the state of its seeds."""
+    for variable in model.variables:
+        if variable.name == "seed_generator_state":
+            variable.assign([7, 0])
 
 
 def arrays(outputs):

@@ -10,6 +10,8 @@ from timedist.distributions import constraints
 ALL = {
     "real": constraints.real,
     "positive": constraints.positive,
+    "softplus": constraints.softplus,
+    "softplus and 1e-3": constraints.shifted_softplus(1e-3),
     "greater than 1": constraints.greater_than(1.0),
     "greater than 2, from 5": constraints.greater_than(2.0, start=5.0),
     "real, from -2": constraints.real_from(-2.0),
@@ -45,6 +47,8 @@ def test_to_raw_inverts_to_valid(name):
     ("constraint", "start"),
     [
         (constraints.positive, 1.0),
+        (constraints.softplus, np.log(2.0)),
+        (constraints.shifted_softplus(0.5), 0.5 + np.log(2.0)),
         (constraints.greater_than(2.0), 3.0),
         (constraints.greater_than(2.0, start=5.0), 5.0),
         (constraints.real_from(-2.0), -2.0),
@@ -86,11 +90,40 @@ def test_cholesky_factors_from_packed_entries(dtype):
         assert np.all(to_numpy(constraint.holds(valid)))
         again = to_numpy(constraint.to_raw(valid))
         matrix = to_numpy(valid)
-    np.testing.assert_array_equal(matrix[0][np.tril_indices(3, -1)], [5.0, -7.0, 8.0])
+    np.testing.assert_array_equal(matrix[0][np.tril_indices(3, -1)], [-2.0, 1.0, 5.0])
     np.testing.assert_array_equal(np.triu(matrix, 1), 0.0)
-    start = to_numpy(constraints.positive.to_valid(ops.zeros((1,))))
-    np.testing.assert_allclose(matrix[0, 0, 0], start[0], rtol=1e-5)
+    diagonal = ops.convert_to_tensor(np.array([-7.0, 8.0, 0.0], "float32"))
+    expected = to_numpy(constraints.positive.to_valid(diagonal))
+    np.testing.assert_allclose(np.diag(matrix[0]), expected, rtol=1e-6)
     np.testing.assert_allclose(again[0], raw[0], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 7])
+def test_triangles_of_every_size_have_their_inverse(size):
+    raw = np.random.default_rng(size).normal(size=(2, size * (size + 1) // 2)).astype("float32")
+    constraint = constraints.cholesky_factor(constraints.softplus)
+    assert constraint.raw_shape((size, size)) == raw.shape[1:]
+    matrix = constraint.to_valid(ops.convert_to_tensor(raw))
+    assert to_numpy(constraint.holds(matrix)).all()
+    np.testing.assert_allclose(to_numpy(constraint.to_raw(matrix)), raw, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_floor_moves_nothing_above_two_floors(dtype):
+    raw = np.array([-12.5, -9.0, -3.0, 0.0, 4.0, 40.0], dtype)
+    with dtype_scope(dtype):
+        found = to_numpy(constraints.softplus.to_valid(ops.convert_to_tensor(raw)))
+    np.testing.assert_allclose(found, np.log1p(np.exp(raw.astype("float64"))), rtol=1e-6)
+
+
+def test_the_floor_keeps_the_order_and_the_slope():
+    least = constraints.floor(ops.zeros((), "float32"))
+    raw = np.linspace(-18.0, -11.0, 400).astype("float32")  # floors at -13.6 and two at -12.9
+    found = to_numpy(constraints.softplus.to_valid(ops.convert_to_tensor(raw)))
+    assert (found >= least).all() and (np.diff(found) >= 0.0).all() and (np.diff(found) > 0).any()
+    slope = gradient(constraints.softplus.to_valid, raw)[0]
+    assert (slope > 0.0).all()
+    np.testing.assert_allclose(slope, np.gradient(found, raw), rtol=0.1, atol=2e-8)
 
 
 def test_a_number_of_entries_that_makes_no_triangle_is_refused():

@@ -37,10 +37,28 @@ def test_parameters_stand_in_the_order_of_the_constructor():
     distribution = layers.IndependentNormal(3)(raw)
     np.testing.assert_allclose(to_numpy(distribution.base.loc), raw[..., :3], rtol=1e-6)
     scale = to_numpy(distribution.base.scale)
+    np.testing.assert_allclose(scale, np.log1p(np.exp(raw[..., 3:])), rtol=1e-6)
+    laplace = layers.IndependentLaplace(3)(raw)
     expected = np.log1p(np.exp(raw[..., 3:]) * (np.e - 1.0))
-    np.testing.assert_allclose(scale, expected, rtol=1e-3)
+    np.testing.assert_allclose(to_numpy(laplace.base.scale), expected, rtol=1e-6)
     matrix = layers.IndependentNormal((3, 1))(raw)
     np.testing.assert_allclose(to_numpy(matrix.base.loc)[..., 0], raw[..., :3], rtol=1e-6)
+
+
+def test_sizes_may_be_numbers_of_numpy():
+    head = layers.IndependentNormal(np.int64(3))
+    assert head.event_shape == layers.IndependentNormal(np.array([3])).event_shape == (3,)
+    assert type(head.event_shape[0]) is int
+    assert layers.MixtureNormal(np.int32(2), [1]).get_config()["num_components"] == 2
+    assert type(layers.MultivariateNormalTriL(np.int64(2)).event_size) is int
+
+
+def test_a_head_without_a_layer():
+    raw = np.random.default_rng(0).normal(size=(2, 5, 6)).astype("float32")
+    found = layers.IndependentNormal.new(raw, 3, validate_args=False, name=None)
+    expected = layers.IndependentNormal(3)(raw)
+    np.testing.assert_array_equal(to_numpy(found.log_prob(0.5)), to_numpy(expected.log_prob(0.5)))
+    assert layers.MultivariateNormalTriL.new(raw[..., :5], event_size=2).event_shape == (2,)
 
 
 def test_wrong_width_names_the_layer_and_the_fix():

@@ -7,7 +7,17 @@ from conformance import check_layer
 from helpers import gradient, to_numpy
 
 from timedist.distributions import Bernoulli, Categorical, Independent, Normal
-from timedist.layers import DistributionLambda, IndependentNormal, Sample, Statistic
+from timedist.layers import (
+    DistributionLambda,
+    IndependentNormal,
+    LogProb,
+    Mean,
+    Median,
+    Mode,
+    Quantile,
+    Sample,
+    Statistic,
+)
 
 RNG = np.random.default_rng(0)
 LOC = RNG.normal(size=(4, 5, 3)).astype("float32")
@@ -49,6 +59,59 @@ def test_statistic_conforms(method, value, tmp_path):
     check_layer(
         lambda: Statistic(method, value), tmp_path, 6, before=(lambda: IndependentNormal(3),)
     )
+
+
+NAMED = {
+    Mean: (lambda: Mean(), "mean", ()),
+    Mode: (lambda: Mode(), "mode", ()),
+    Median: (lambda: Median(), "median", ()),
+    Quantile: (lambda: Quantile(0.9), "quantile", (0.9,)),
+    LogProb: (lambda: LogProb([0.0, 1.0, 2.0]), "log_prob", ([0.0, 1.0, 2.0],)),
+}
+
+
+@pytest.mark.parametrize("cls", NAMED)
+def test_statistics_with_a_class_conform(cls, tmp_path):
+    make, method, arguments = NAMED[cls]
+    check_layer(make, tmp_path, 6, before=(lambda: IndependentNormal(3),))
+    assert not {"method", "value"} & set(cls().get_config())
+    distribution = Independent(Normal(LOC, SCALE), 1)
+    np.testing.assert_allclose(
+        to_numpy(make()(distribution)),
+        to_numpy(getattr(distribution, method)(*arguments)),
+        rtol=1e-6,
+    )
+
+
+@pytest.mark.parametrize("cls", [LogProb, Quantile])
+def test_arguments_as_second_inputs_in_a_model(cls, tmp_path):
+    inputs, value = keras.Input((None, 6)), keras.Input((None, 3) if cls is LogProb else (None,))
+    distribution = IndependentNormal(3)(inputs)
+    method = "log_prob" if cls is LogProb else "quantile"
+    outputs = [cls()(distribution, value), getattr(distribution, method)(value)]
+    model = keras.Model([inputs, value], outputs)
+    assert sum(isinstance(layer, cls) for layer in model.layers) == 2
+    model.save(tmp_path / "m.keras")
+    loaded = keras.models.load_model(tmp_path / "m.keras")
+    x = RNG.normal(size=(4, 5, 6)).astype("float32")
+    y = RNG.uniform(0.1, 0.9, size=(4, 5, *value.shape[2:])).astype("float32")
+    expected = to_numpy(getattr(IndependentNormal(3)(x), method)(y))
+    for mine, its in zip(model([x, y]), loaded([x, y]), strict=True):
+        np.testing.assert_allclose(to_numpy(mine), expected, rtol=1e-5)
+        np.testing.assert_allclose(to_numpy(its), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("p", [1.5, -0.1, [0.5, float("nan")]])
+def test_levels_outside_the_unit_interval(p):
+    with pytest.raises(ValueError, match=r"Quantile: p must be in \[0, 1\]"):
+        Quantile(p)
+
+
+def test_arguments_where_there_are_none():
+    with pytest.raises(TypeError):
+        Mean(3)
+    with pytest.raises(TypeError, match="value"):
+        LogProb()(Normal(LOC, SCALE))
 
 
 def test_sample_is_a_draw_with_a_fresh_one_at_each_call():
@@ -118,7 +181,7 @@ def test_what_a_plain_symbol_can_tell():
     inner = keras.Model(inner_input, IndependentNormal(3)(inner_input))
     inputs = keras.Input((None, 6))
     nested = inner(inputs)
-    outputs = [Sample()(nested), Statistic("mean")(nested), Statistic("stddev")(nested)]
+    outputs = [Sample()(nested), Mean()(nested), Statistic("stddev")(nested)]
     model = keras.Model(inputs, outputs)
     x = RNG.normal(size=(4, 5, 6)).astype("float32")
     assert [tuple(o.shape) for o in model(x)] == [(4, 5, 3)] * 3

@@ -127,7 +127,7 @@ def test_latent_gradients_by_hand():
     raw = (X @ kernel + to_numpy(encoder.bias.value))[..., 2:]
     error = latent @ weights + to_numpy(decoder.bias.value) - Y
     to_latent = 2.0 * error @ weights.T / error.size
-    to_raw = to_latent * (latent - loc) / scale / (1.0 + np.exp(-raw) / (np.e - 1.0))
+    to_raw = to_latent * (latent - loc) / scale / (1.0 + np.exp(-raw))
     expected = np.einsum("bti,btj->ij", X, np.concatenate([to_latent, to_raw], -1))
 
     model.compile(keras.optimizers.SGD(1.0), "mse")

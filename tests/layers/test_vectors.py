@@ -45,25 +45,34 @@ def fresh(head, *arguments):
     return head(*arguments)(np.zeros((1, head.params_size(*arguments)), "float32"))
 
 
-def test_fresh_normal_vectors_are_standard_normal():
+def test_fresh_normal_vectors_are_near_the_standard_normal():
     value = np.array([0.5, -1.0, 2.0], "float32")
-    expected = stats.norm.logpdf(value).sum()
-    for head, arguments in (
-        (layers.MultivariateNormalDiag, (3,)),
-        (layers.MultivariateNormalTriL, (3,)),
-        (layers.MultivariateNormalDiagPlusLowRankCovariance, (3, 2)),
+    for head, arguments, scale in (
+        (layers.MultivariateNormalDiag, (3,), 1.0),
+        (layers.MultivariateNormalTriL, (3,), np.log(2.0) + 1e-5),
+        (layers.MultivariateNormalDiagPlusLowRankCovariance, (3, 2), 1.0),
     ):
         found = to_numpy(fresh(head, *arguments).log_prob(value))
-        np.testing.assert_allclose(found, [expected], rtol=1e-4)
+        np.testing.assert_allclose(found, [stats.norm.logpdf(value, 0.0, scale).sum()], rtol=1e-6)
 
 
-def test_a_triangle_is_read_row_after_row():
-    raw = np.arange(1.0, 10.0, dtype="float32")[None] / 10.0
-    distribution = layers.MultivariateNormalTriL(3)(raw)
-    np.testing.assert_allclose(to_numpy(distribution.loc), raw[:, :3])
+@pytest.mark.parametrize("head", [layers.MultivariateNormalTriL, layers.MultivariateStudentTTriL])
+def test_a_triangle_is_read_in_a_spiral(head):
+    raw = np.arange(1.0, 7.0, dtype="float32")[None] / 10.0
+    front = np.full((1, head.params_size(3) - 6), 0.5, "float32")
+    distribution = head(3)(np.concatenate([front, raw], axis=-1))
+    np.testing.assert_allclose(to_numpy(distribution.loc), [[0.5, 0.5, 0.5]])
     factor = parameters(distribution)["scale_tril"][0]
-    np.testing.assert_allclose(factor[[1, 2, 2], [0, 0, 1]], [0.5, 0.7, 0.8], rtol=1e-6)
+    np.testing.assert_allclose(factor[[1, 2, 2], [0, 0, 1]], [0.6, 0.3, 0.2], rtol=1e-6)
     assert (factor[np.triu_indices(3, 1)] == 0.0).all()
+    corner, middle, last = np.diag(factor)  # from 0.4, 0.5, 0.1
+    assert middle > corner > last > 0.0
+
+
+def test_one_hot_vectors_take_the_size_of_the_event():
+    head = layers.OneHotCategorical(event_size=3)
+    assert head.params_size(event_size=3, name=None) == head.width == 3
+    assert layers.OneHotCategorical(1)(np.zeros((4, 1), "float32")).event_shape == (1,)
 
 
 def test_fresh_categories_are_equally_likely():

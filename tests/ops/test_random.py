@@ -121,6 +121,15 @@ def test_check_seed():
             random.check_seed(wrong)
 
 
+def test_draws_without_a_seed_may_take_it_from_a_generator():
+    own = generator()
+    with pytest.raises(RuntimeError), random.seeds_from(own):
+        assert random.check_seed(None) is own
+        assert random.check_seed(5) == 5
+        raise RuntimeError
+    assert random.check_seed(None) is None
+
+
 def test_step_seed_gives_one_key_for_each_draw_of_each_step():
     key = random.draw_key(3)
     assert tuple(key.shape) == (2,)

@@ -263,6 +263,7 @@ def test_dropout_acts_in_training_only():
             {"head": IndependentNormal(3)},
             "head must be a head of timedist.layers for scalar events",
         ),
+        ({"head": IndependentNormal((), "mean")}, r"the head '.*' gives a tensor.*='mean'"),
         ({"head": keras.layers.Dense(2)}, "head must be a head of timedist.layers for scalar"),
     ],
 )

@@ -23,7 +23,8 @@ Tensor = Any
 
 _FIX = (
     "Call a method that says which tensor you mean, e.g. `.sample()`, `.mean()` or "
-    "`.quantile(0.9)` (in a Sequential model: a `timedist.layers.Sample()` in between)."
+    "`.quantile(0.9)` (in a Sequential model: a `timedist.layers.Sample()` in between, or "
+    '`convert_to_tensor_fn="sample"` of the layer that makes it).'
 )
 
 

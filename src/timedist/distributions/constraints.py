@@ -25,6 +25,23 @@ def floor(x: Tensor) -> float:
     return 10.0 * float(special.finfo(x).eps)
 
 
+def _kept_off(distance: Tensor) -> Tensor:
+    """A distance of at least the floor: from two floors on itself, below by a parabola.
+
+    So the floor changes no value a network has a use for, and no gradient is lost.
+    """
+    least = floor(distance)
+    near = special.minimum(distance, 2.0 * least)
+    return ops.where(distance < 2.0 * least, least + near * (near / (4.0 * least)), distance)
+
+
+def _before_kept_off(kept: Tensor) -> Tensor:
+    """The inverse of `_kept_off`."""
+    least = floor(kept)
+    near = special.minimum(kept, 2.0 * least)
+    return ops.where(kept < 2.0 * least, ops.sqrt(4.0 * least * (near - least)), kept)
+
+
 @dataclass(frozen=True)
 class Constraint:
     """A set of valid values with a smooth map onto it.
@@ -62,10 +79,10 @@ def greater_than(bound: float, start: float | None = None) -> Constraint:
     shift = _softplus_shift(1.0 if start is None else start - bound)
 
     def to_valid(raw: Tensor) -> Tensor:
-        return special.softplus(raw + shift) + (floor(raw) + bound)
+        return _kept_off(special.softplus(raw + shift)) + bound
 
     def to_raw(value: Tensor) -> Tensor:
-        return special.inverse_softplus(value - (floor(value) + bound)) - shift
+        return special.inverse_softplus(_before_kept_off(value - bound)) - shift
 
     name = "positive" if bound == 0.0 else f"greater than {bound:g}"
     return Constraint(name, lambda x: (x > bound) & _finite(x), to_valid, to_raw)
@@ -80,6 +97,17 @@ def real_from(start: float) -> Constraint:
 
 
 positive = greater_than(0.0)
+# A plain softplus, log 2 at raw 0: what the layers of TensorFlow Probability make a scale by.
+softplus = greater_than(0.0, start=math.log(2.0))
+
+
+def shifted_softplus(shift: float) -> Constraint:
+    """Positive values by a plain softplus plus a positive number, which stands for the floor."""
+    return replace(
+        softplus,
+        to_valid=lambda raw: special.softplus(raw) + shift,
+        to_raw=lambda value: special.inverse_softplus(value - shift),
+    )
 
 
 def between(low: float, high: float, start: float | None = None) -> Constraint:
@@ -138,39 +166,59 @@ def _is_lower_cholesky(x: Tensor) -> Tensor:
     return _finite(x) & ops.where(_below_diagonal(x), x == x, on)
 
 
-def _lower_cholesky_from_raw(raw: Tensor) -> Tensor:
-    """A matrix from a vector of its entries, row after row (11, 21, 22, 31)."""
-    number = int(raw.shape[-1])
+def _spiral(size: int) -> np.ndarray:
+    """Which of n (n + 1) / 2 raw numbers stands where in a lower triangular matrix of size n.
+
+    Entries above the diagonal mean nothing.
+    """
+    number = size * (size + 1) // 2
+    order = np.concatenate([np.arange(size, number), np.arange(number)[::-1]])
+    return order.reshape(size, size)
+
+
+def _size_of_triangle(number: int) -> int:
     size = (math.isqrt(8 * number + 1) - 1) // 2
     if size * (size + 1) // 2 != number:
         raise ValueError(
             f"a lower triangular matrix of size n has n (n + 1) / 2 entries, got {number}"
         )
-    rows, columns = np.tril_indices(size)
-    position = np.zeros((size, size), "int32")
-    position[rows, columns] = np.arange(number)
-    entries = ops.reshape(
-        ops.take(raw, position.reshape(-1), axis=-1), (*ops.shape(raw)[:-1], size, size)
+    return size
+
+
+def cholesky_factor(diagonal: Constraint = positive) -> Constraint:
+    """Lower triangular matrices with a positive diagonal, which `diagonal` maps raw numbers to.
+
+    The raw numbers of a matrix of size n are a vector of n (n + 1) / 2. They fill it in the order
+    of `tfp.math.fill_triangular`, a clockwise spiral that begins at the end of the last row: the
+    numbers 1, 2, …, 6 make the rows 4; 6, 5; 3, 2, 1.
+    """
+
+    def to_valid(raw: Tensor) -> Tensor:
+        size = _size_of_triangle(int(raw.shape[-1]))
+        spiral = _spiral(size).reshape(-1).astype("int32")
+        entries = ops.reshape(ops.take(raw, spiral, axis=-1), (*ops.shape(raw)[:-1], size, size))
+        below = special.where(_below_diagonal(entries), entries, 0.0)
+        return ops.where(_on_diagonal(entries), diagonal.to_valid(entries), below)
+
+    def to_raw(value: Tensor) -> Tensor:
+        size = int(value.shape[-1])
+        on = _on_diagonal(value)
+        raw = ops.where(on, diagonal.to_raw(special.where(on, value, 1.0)), value)
+        lower = np.tril_indices(size)
+        position = np.argsort(_spiral(size)[lower])
+        place = np.ravel_multi_index(lower, (size, size))[position].astype("int32")
+        return ops.take(ops.reshape(raw, (*ops.shape(raw)[:-2], size * size)), place, axis=-1)
+
+    return Constraint(
+        "lower triangular with a positive diagonal",
+        _is_lower_cholesky,
+        to_valid,
+        to_raw,
+        raw_shape=lambda shape: (shape[-1] * (shape[-1] + 1) // 2,),
     )
-    below = special.where(_below_diagonal(entries), entries, 0.0)
-    return ops.where(_on_diagonal(entries), positive.to_valid(entries), below)
 
 
-def _lower_cholesky_to_raw(value: Tensor) -> Tensor:
-    size = int(value.shape[-1])
-    diagonal = special.where(_on_diagonal(value), value, 1.0)
-    raw = ops.where(_on_diagonal(value), positive.to_raw(diagonal), value)
-    position = np.arange(size * size).reshape(size, size)[np.tril_indices(size)].astype("int32")
-    return ops.take(ops.reshape(raw, (*ops.shape(raw)[:-2], size * size)), position, axis=-1)
-
-
-lower_cholesky = Constraint(
-    "lower triangular with a positive diagonal",
-    _is_lower_cholesky,
-    _lower_cholesky_from_raw,
-    _lower_cholesky_to_raw,
-    raw_shape=lambda shape: (shape[-1] * (shape[-1] + 1) // 2,),
-)
+lower_cholesky = cholesky_factor()
 
 
 # --- constraints on the last axes together ------------------------------------------------------

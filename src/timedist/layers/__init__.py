@@ -44,6 +44,10 @@ from timedist.layers.heads import (
     MixtureHead,
     ZeroHead,
 )
+from timedist.layers.mixture_same_family import (
+    CategoricalMixtureOfOneHotCategorical,
+    MixtureSameFamily,
+)
 from timedist.layers.mixtures import (
     HurdleGamma,
     HurdleLogNormal,
@@ -63,6 +67,11 @@ from timedist.layers.mixtures import (
     ZeroInflatedPoisson,
 )
 from timedist.layers.statistics import (
+    LogProb,
+    Mean,
+    Median,
+    Mode,
+    Quantile,
     Sample,
     Statistic,
 )
@@ -120,6 +129,7 @@ __all__ = [
     "Binned",
     "BlockwiseInitializer",
     "Categorical",
+    "CategoricalMixtureOfOneHotCategorical",
     "CategoryHead",
     "CellReparameterization",
     "Convolution1DFlipout",
@@ -176,6 +186,9 @@ __all__ = [
     "KLDivergenceAddLoss",
     "KLDivergenceRegularizer",
     "LSTMReparameterization",
+    "LogProb",
+    "Mean",
+    "Median",
     "MixtureBeta",
     "MixtureGamma",
     "MixtureHead",
@@ -186,15 +199,18 @@ __all__ = [
     "MixtureNegativeBinomial",
     "MixtureNormal",
     "MixturePoisson",
+    "MixtureSameFamily",
     "MixtureStudentT",
     "MixtureVonMises",
     "MixtureWeibull",
+    "Mode",
     "MultivariateNormalDiag",
     "MultivariateNormalDiagPlusLowRankCovariance",
     "MultivariateNormalTriL",
     "MultivariateStudentTTriL",
     "OneHotCategorical",
     "OrderedLogistic",
+    "Quantile",
     "QuantileGrid",
     "RecurrentReparameterization",
     "Sample",

@@ -10,12 +10,14 @@ from typing import Any
 import keras
 
 from timedist import distributions as td
-from timedist.layers import families, mixtures, vectors
+from timedist.layers import families, mixture_same_family, mixtures, vectors
 from timedist.layers.accepting import serializable
 from timedist.layers.base import DistributionLayer
 from timedist.layers.heads import Head
 
 Tensor = Any
+
+_OWN = ("name", "dtype", "trainable", "convert_to_tensor_fn", "validate_args", "sample_dtype")
 
 
 def head_names() -> dict[str, type[Head]]:
@@ -35,7 +37,7 @@ def head_names() -> dict[str, type[Head]]:
 
 
 def _heads() -> Iterator[type[Head]]:
-    for module in (families, mixtures, vectors):
+    for module in (families, mixtures, mixture_same_family, vectors):
         for value in vars(module).values():
             if isinstance(value, type) and issubclass(value, Head) and "family" in vars(value):
                 yield value
@@ -56,17 +58,19 @@ class DistributionHead(DistributionLayer):
             class of a head, or a head.
         kernel_initializer: of the `Dense` layer. Default `"glorot_uniform"`.
         bias_initializer: of the `Dense` layer. Default `"zeros"`.
-        **options: of the head, such as `event_shape`, `event_size` or `num_components`; and `name`,
-            `dtype` and `trainable` of this layer.
+        **options: of the head, such as `event_shape`, `event_size` or `num_components`; and those
+            of this layer: `name`, `dtype`, `trainable`, and `convert_to_tensor_fn` as for
+            `DistributionLayer`.
 
     Call arguments:
         inputs: tensor `(..., features)`.
 
     Returns:
-        The distribution of the head, with `batch_shape == (...)`.
+        The distribution of the head, with `batch_shape == (...)`, or the tensor it is converted to.
 
     Raises:
-        ValueError: if the name is not known; the message lists those that are.
+        ValueError: if the name is not known (the message lists those that are), or the head does
+            not tell how many parameters it takes.
         TypeError: if `head` is something else, or an option is missing or unknown.
 
     >>> import keras
@@ -81,8 +85,7 @@ class DistributionHead(DistributionLayer):
         bias_initializer: Any = "zeros",
         **options: Any,
     ) -> None:
-        own = {key: options.pop(key) for key in ("name", "dtype", "trainable") if key in options}
-        super().__init__(**own)
+        super().__init__(**{key: options.pop(key) for key in _OWN if key in options})
         self.head = _as_head(head, options)
         self.dense = keras.layers.Dense(
             self.head.width,
@@ -115,10 +118,20 @@ class DistributionHead(DistributionLayer):
     def from_config(cls, config: dict) -> DistributionHead:
         """The inverse of `get_config`."""
         head = keras.saving.deserialize_keras_object(config["head"])
-        return cls(**{**config, "head": head})
+        return super().from_config({**config, "head": head})
 
 
 def _as_head(head: Any, options: dict[str, Any]) -> Head:
+    made = _head(head, options)
+    if made.width is None:
+        raise ValueError(
+            f"DistributionHead: {type(made).__name__} {made.name!r} does not know how many "
+            "parameters its component layer takes; put a `keras.layers.Dense` in front of it"
+        )
+    return made
+
+
+def _head(head: Any, options: dict[str, Any]) -> Head:
     if isinstance(head, Head):
         if options:
             raise TypeError(

@@ -7,7 +7,8 @@ with an infinite variance, or a support whose ends move with the parameters.
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from timedist import distributions as td
 from timedist.distributions import constraints
@@ -18,10 +19,10 @@ from timedist.layers.heads import IndependentHead
 
 @serializable
 class IndependentNormal(IndependentHead):
-    """Head of independent normal components: `loc` as it is, `scale` by a softplus.
+    """Head of independent normal components: `loc` as it is, `scale` by a plain softplus.
 
-    Arguments, result and errors as for `IndependentHead`; `params_size(event_shape)` is twice the
-    number of components.
+    So it is in TFP; a fresh head has scale log 2. Arguments, result and errors as for
+    `IndependentHead`; `params_size(event_shape)` is twice the number of components.
 
     >>> import keras
     >>> IndependentNormal(3)(keras.ops.zeros((32, 10, 6)))
@@ -29,6 +30,7 @@ class IndependentNormal(IndependentHead):
     """
 
     family = td.Normal
+    narrowed: ClassVar = {"scale": constraints.softplus}
 
 
 @serializable
@@ -63,10 +65,10 @@ class IndependentAsymmetricLaplace(IndependentHead):
 
 @serializable
 class IndependentLogistic(IndependentHead):
-    """Head of independent logistic components: `loc` as it is, `scale` by a softplus.
+    """Head of independent logistic components: `loc` as it is, `scale` by a plain softplus.
 
-    Arguments, result and errors as for `IndependentHead`; `params_size(event_shape)` is twice the
-    number of components.
+    So it is in TFP; a fresh head has scale log 2. Arguments, result and errors as for
+    `IndependentHead`; `params_size(event_shape)` is twice the number of components.
 
     >>> import keras
     >>> IndependentLogistic(3)(keras.ops.zeros((32, 10, 6)))
@@ -74,6 +76,7 @@ class IndependentLogistic(IndependentHead):
     """
 
     family = td.Logistic
+    narrowed: ClassVar = {"scale": constraints.softplus}
 
 
 @serializable
@@ -387,8 +390,8 @@ class IndependentTruncatedNormal(IndependentHead):
 class IndependentBernoulli(IndependentHead):
     """Head of independent Bernoulli components, from log odds.
 
-    Arguments, result and errors as for `IndependentHead`; `params_size(event_shape)` is the number
-    of components.
+    Arguments, result and errors as for `IndependentHead`, with `sample_dtype` in front of
+    `validate_args`, as in TFP; `params_size(event_shape)` is the number of components.
 
     >>> import keras
     >>> IndependentBernoulli(3)(keras.ops.zeros((32, 10, 3)))
@@ -396,6 +399,18 @@ class IndependentBernoulli(IndependentHead):
     """
 
     family = td.Bernoulli
+
+    def __init__(
+        self,
+        event_shape: int | Sequence[int] = (),
+        convert_to_tensor_fn: Any = None,
+        sample_dtype: Any = None,
+        validate_args: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            event_shape, convert_to_tensor_fn, validate_args, sample_dtype=sample_dtype, **kwargs
+        )
 
 
 @serializable

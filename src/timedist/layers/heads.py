@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from numbers import Integral
 from typing import Any, ClassVar
 
 import keras
@@ -30,27 +31,38 @@ class Head(DistributionLayer):
     """Base of the heads of a family; a subclass names the family.
 
     Raw zeros give a distribution near mean 0 and scale 1 where the family can have them, so that a
-    fresh network on standardised data starts from a sensible forecast.
+    fresh network on standardised data starts from a sensible forecast. The heads `tfp.layers` has
+    read their parameters as those do, by a plain softplus: their scale starts at log 2.
 
     Attributes:
         family: the family, a subclass of `Distribution`.
         narrowed: constraints to use instead of the family's, by name of the parameter.
         fixed: parameters of the family that the network does not give but the user of the head, as
             keyword arguments of its constructor, with their defaults (`REQUIRED` for none).
-        width: of an instance: how many numbers the layer in front must give at each step.
+        width: of an instance: how many numbers the layer in front must give at each step; `None` if
+            it depends on a component layer that does not tell.
 
     Args:
         shapes: the shape of each parameter the network gives, for one step.
+        convert_to_tensor_fn: as for `DistributionLayer`.
+        validate_args: as for `DistributionLayer`.
         **kwargs: of `keras.Layer`, and those in `fixed`.
     """
 
-    family: ClassVar[type[td.Distribution]]
+    family: type[td.Distribution]
     narrowed: ClassVar[dict[str, Constraint]] = {}
     fixed: ClassVar[dict[str, Any]] = {}
+    width: int | None
 
-    def __init__(self, shapes: Shapes, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        shapes: Shapes,
+        convert_to_tensor_fn: Any = None,
+        validate_args: bool = False,
+        **kwargs: Any,
+    ) -> None:
         given = {name: kwargs.pop(name, default) for name, default in self.fixed.items()}
-        super().__init__(**kwargs)
+        super().__init__(convert_to_tensor_fn, validate_args, **kwargs)
         self._use(shapes)
         for name, value in given.items():
             if value is REQUIRED:
@@ -62,6 +74,20 @@ class Head(DistributionLayer):
             setattr(self, name, _plain(value))
         if self.fixed:  # let the family say what is wrong with them
             self._read(ops.zeros((self.width,)), self.family)
+
+    @classmethod
+    def new(cls, params: Any, *args: Any, **kwargs: Any) -> td.Distribution:
+        """The distribution of a tensor of raw parameters, where no layer is wanted.
+
+        Args:
+            params: tensor `(..., params_size)`.
+            *args: of the constructor.
+            **kwargs: of the constructor.
+
+        Returns:
+            The distribution the layer would give.
+        """
+        return cls(*args, **kwargs).call(ops.convert_to_tensor(params))
 
     @classmethod
     def rows(cls) -> list[Parameter]:
@@ -110,18 +136,20 @@ class Head(DistributionLayer):
         """Shapes of the parameters of independent components: all that of the event."""
         return {row.name: event_shape for row in cls.rows()}
 
-    def _checked(self, inputs: Tensor) -> Tensor:
-        """The inputs in float32 at least, or an error that names the layer to put in front."""
+    def _check_size(self, shape: Sequence[int | None]) -> None:
+        """Raise an error that names the layer to put in front, unless the last axis fits."""
         size = self.width
-        if not inputs.shape or inputs.shape[-1] != size:
+        if not shape or shape[-1] != size:
             raise ValueError(
                 f"The layer {self.name!r} ({type(self).__name__}) needs {size} parameters on the "
-                f"last axis, got shape {tuple(inputs.shape)}. Put a "
-                f"`keras.layers.Dense({size})` in front "
+                f"last axis, got shape {tuple(shape)}. Put a `keras.layers.Dense({size})` in front "
                 "of it (see its `params_size`)."
             )
-        dtype = keras.backend.standardize_dtype(inputs.dtype)
-        return ops.cast(inputs, "float64" if dtype == "float64" else "float32")
+
+    def _checked(self, inputs: Tensor) -> Tensor:
+        """The inputs, if they fit, in float32 at least."""
+        self._check_size(inputs.shape)
+        return at_least_float32(inputs)
 
 
 class IndependentHead(Head):
@@ -131,6 +159,8 @@ class IndependentHead(Head):
 
     Args:
         event_shape: int or tuple, the shape of one draw at each step. Default `()`: a scalar.
+        convert_to_tensor_fn: as for `DistributionLayer`. Default `None`: no conversion.
+        validate_args: as for `DistributionLayer`.
         **kwargs: of `keras.Layer`.
 
     Call arguments:
@@ -151,13 +181,20 @@ class IndependentHead(Head):
     Independent(Laplace)(batch_shape=(32, 10), event_shape=(3,), dtype=float32)
     """
 
-    def __init__(self, event_shape: int | Sequence[int] = (), **kwargs: Any) -> None:
-        self.event_shape = as_event_shape(event_shape)
-        super().__init__(self._repeated(self.event_shape), **kwargs)
+    def __init__(
+        self,
+        event_shape: int | Sequence[int] = (),
+        convert_to_tensor_fn: Any = None,
+        validate_args: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        self.event_shape = shape = as_event_shape(event_shape)
+        super().__init__(self._repeated(shape), convert_to_tensor_fn, validate_args, **kwargs)
 
     @classmethod
-    def params_size(cls, event_shape: int | Sequence[int] = ()) -> int:
-        """How many parameters the layer in front must give for an event of this shape."""
+    def params_size(cls, event_shape: int | Sequence[int] = (), name: str | None = None) -> int:
+        """How many parameters the layer in front must give; `name` means nothing."""
+        del name
         return cls._total(cls._repeated(as_event_shape(event_shape)))
 
     def call(self, inputs: Tensor) -> td.Distribution:
@@ -177,6 +214,8 @@ class MixtureHead(Head):
     Args:
         num_components: number K of components.
         event_shape: int or tuple, the shape of one draw at each step. Default `()`: a scalar.
+        convert_to_tensor_fn: as for `DistributionLayer`. Default `None`: no conversion.
+        validate_args: as for `DistributionLayer`.
         **kwargs: of `keras.Layer`.
 
     Call arguments:
@@ -191,29 +230,33 @@ class MixtureHead(Head):
     """
 
     def __init__(
-        self, num_components: int, event_shape: int | Sequence[int] = (), **kwargs: Any
+        self,
+        num_components: int,
+        event_shape: int | Sequence[int] = (),
+        convert_to_tensor_fn: Any = None,
+        validate_args: bool = False,
+        **kwargs: Any,
     ) -> None:
         self.num_components = positive_int("num_components", num_components)
-        self.event_shape = as_event_shape(event_shape)
-        super().__init__(self._repeated(self.event_shape), **kwargs)
-        self.width = self.params_size(num_components, self.event_shape)
+        self.event_shape = shape = as_event_shape(event_shape)
+        super().__init__(self._repeated(shape), convert_to_tensor_fn, validate_args, **kwargs)
+        self.width = self.params_size(num_components, shape)
 
     @classmethod
-    def params_size(cls, num_components: int, event_shape: int | Sequence[int] = ()) -> int:
-        """How many parameters the layer in front must give."""
+    def params_size(
+        cls, num_components: int, event_shape: int | Sequence[int] = (), name: str | None = None
+    ) -> int:
+        """How many parameters the layer in front must give; `name` means nothing."""
+        del name
         return num_components * (1 + cls._total(cls._repeated(as_event_shape(event_shape))))
 
     def call(self, inputs: Tensor) -> td.MixtureSameFamily:
         """The mixture whose parameters stand on the last axis."""
-        number = self.num_components
-        raw = self._checked(inputs)
-        logits, rest = raw[..., :number], raw[..., number:]
-        each = self._total(self.shapes)
-        rest = ops.reshape(rest, (*ops.shape(rest)[:-1], number, each))
-        return td.MixtureSameFamily.trusted(
-            mixture=td.Categorical.trusted(logits=logits),
-            components=_independent(self._read(rest), len(self.event_shape)),
-        )
+
+        def components(raw: Tensor) -> td.Distribution:
+            return _independent(self._read(raw), len(self.event_shape))
+
+        return mixture_of(self._checked(inputs), self.num_components, components)
 
     def get_config(self) -> dict:
         """The constructor's arguments."""
@@ -235,6 +278,8 @@ class ZeroHead(Head):
 
     Args:
         event_shape: int or tuple, the shape of one draw at each step. Default `()`: a scalar.
+        convert_to_tensor_fn: as for `DistributionLayer`. Default `None`: no conversion.
+        validate_args: as for `DistributionLayer`.
         **kwargs: of `keras.Layer`.
 
     Call arguments:
@@ -250,10 +295,16 @@ class ZeroHead(Head):
 
     wrapper: ClassVar[type[td.Distribution]]
 
-    def __init__(self, event_shape: int | Sequence[int] = (), **kwargs: Any) -> None:
-        self.event_shape = as_event_shape(event_shape)
-        super().__init__(self._repeated(self.event_shape), **kwargs)
-        self.width = self.params_size(self.event_shape)
+    def __init__(
+        self,
+        event_shape: int | Sequence[int] = (),
+        convert_to_tensor_fn: Any = None,
+        validate_args: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        self.event_shape = shape = as_event_shape(event_shape)
+        super().__init__(self._repeated(shape), convert_to_tensor_fn, validate_args, **kwargs)
+        self.width = self.params_size(shape)
 
     @classmethod
     def params_size(cls, event_shape: int | Sequence[int] = ()) -> int:
@@ -274,22 +325,43 @@ class ZeroHead(Head):
         return {**super().get_config(), "event_shape": self.event_shape}
 
 
-def as_event_shape(event_shape: int | Sequence[int]) -> tuple[int, ...]:
-    """An event shape as a tuple of positive ints, or a `ValueError`."""
-    shape = (event_shape,) if isinstance(event_shape, int) else tuple(event_shape)
-    if not all(isinstance(size, int) and size > 0 for size in shape):
+def at_least_float32(inputs: Tensor) -> Tensor:
+    """The inputs in float64 if they are so, else in float32: no likelihood is in bfloat16."""
+    dtype = keras.backend.standardize_dtype(inputs.dtype)
+    return ops.cast(inputs, "float64" if dtype == "float64" else "float32")
+
+
+def mixture_of(raw: Tensor, number: int, components: Callable) -> td.MixtureSameFamily:
+    """A mixture from K logits on the last axis, then the parameters of each component in turn.
+
+    Args:
+        raw: tensor `(..., K + K n)`.
+        number: number K of components.
+        components: gives their distribution from a tensor `(..., K, n)`.
+    """
+    logits, rest = raw[..., :number], raw[..., number:]
+    rest = ops.reshape(rest, (*ops.shape(rest)[:-1], number, rest.shape[-1] // number))
+    return td.MixtureSameFamily.trusted(
+        mixture=td.Categorical.trusted(logits=logits), components=components(rest)
+    )
+
+
+def as_event_shape(event_shape: Any) -> tuple[int, ...]:
+    """An event shape, an int or a sequence of them, as a tuple of positive ints."""
+    shape = (event_shape,) if isinstance(event_shape, Integral) else tuple(event_shape)
+    if not all(isinstance(size, Integral) and int(size) > 0 for size in shape):
         raise ValueError(
             f"event_shape must be a positive int or a tuple of them, got {event_shape!r}"
         )
-    return shape
+    return tuple(map(int, shape))
 
 
 def positive_int(name: str, value: Any, least: int = 1) -> int:
-    """`value` if it is an int of at least `least`, else a `ValueError` that names it."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+    """`value` as an int if it is one of at least `least`, else a `ValueError` that names it."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
         wanted = "a positive int" if least == 1 else f"an int of at least {least}"
         raise ValueError(f"{name} must be {wanted}, got {value!r}")
-    return value
+    return int(value)
 
 
 def _independent(base: td.Distribution, rank: int) -> td.Distribution:

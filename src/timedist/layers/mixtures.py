@@ -6,13 +6,17 @@ from typing import ClassVar
 
 from timedist import distributions as td
 from timedist.layers.accepting import serializable
-from timedist.layers.families import IndependentStudentT
+from timedist.layers.families import (
+    IndependentLogistic,
+    IndependentNormal,
+    IndependentStudentT,
+)
 from timedist.layers.heads import MixtureHead, ZeroHead
 
 
 @serializable
 class MixtureNormal(MixtureHead):
-    """Head of a mixture of normal components.
+    """Head of a mixture of normal components, whose scales come from a plain softplus, as in TFP.
 
     Arguments, result and errors as for `MixtureHead`; `params_size(num_components, event_shape)` is
     K times one plus twice the number of components of the event.
@@ -23,6 +27,7 @@ class MixtureNormal(MixtureHead):
     """
 
     family = td.Normal
+    narrowed: ClassVar = IndependentNormal.narrowed
 
 
 @serializable
@@ -58,7 +63,7 @@ class MixtureLaplace(MixtureHead):
 
 @serializable
 class MixtureLogistic(MixtureHead):
-    """Head of a mixture of logistic components.
+    """Head of a mixture of logistic components, whose scales come from a plain softplus, as in TFP.
 
     Arguments, result and errors as for `MixtureHead`; `params_size(num_components, event_shape)` is
     K times one plus twice the number of components of the event.
@@ -69,6 +74,7 @@ class MixtureLogistic(MixtureHead):
     """
 
     family = td.Logistic
+    narrowed: ClassVar = IndependentLogistic.narrowed
 
 
 @serializable

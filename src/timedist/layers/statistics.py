@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -21,7 +21,11 @@ _BATCH_SHAPE = ("log_prob", "prob", "cdf", "log_cdf", "survival_function", "entr
 
 
 class TakesDistribution(AcceptsDistributions):
-    """Base of the layers that take a distribution and give a tensor."""
+    """Base of the layers that take a distribution and give a tensor; they have no weights."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.built = True
 
     def _distribution(self, x: Any) -> Distribution:
         if is_distribution(x):
@@ -154,6 +158,168 @@ class Statistic(TakesDistribution):
     def get_config(self) -> dict:
         """The constructor's arguments."""
         return {**super().get_config(), "method": self.method, "value": self.value}
+
+
+class _Named(Statistic):
+    """Base of the statistics that have a class of their own."""
+
+    named: ClassVar[str]
+
+    def __init__(self, value: Any = None, **kwargs: Any) -> None:
+        super().__init__(self.named, value, **kwargs)
+
+    def get_config(self) -> dict:
+        """The constructor's arguments."""
+        left_out = {"method"} if self.value is not None else {"method", "value"}
+        return {k: v for k, v in super().get_config().items() if k not in left_out}
+
+
+class _Moment(_Named):
+    """Base of those whose method has no argument."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+
+
+@serializable
+class Mean(_Moment):
+    """The mean of a distribution; NaN where it does not exist.
+
+    Args:
+        **kwargs: of `keras.Layer`.
+
+    Call arguments:
+        distribution: the distribution.
+
+    Returns:
+        Tensor of shape `batch_shape + event_shape`.
+
+    Raises:
+        TypeError: if the input is not a distribution.
+        NotImplementedError: if the family has none, as `Categorical`.
+
+    >>> from timedist.distributions import Gamma
+    >>> float(Mean()(Gamma(2.0, 4.0)))
+    0.5
+    """
+
+    named = "mean"
+
+
+@serializable
+class Mode(_Moment):
+    """The most probable value of a distribution.
+
+    Args:
+        **kwargs: of `keras.Layer`.
+
+    Call arguments:
+        distribution: the distribution.
+
+    Returns:
+        Tensor of shape `batch_shape + event_shape`.
+
+    Raises:
+        TypeError: if the input is not a distribution.
+        NotImplementedError: if the family has no known one, as mixtures.
+
+    >>> from timedist.distributions import Gamma
+    >>> float(Mode()(Gamma(2.0, 4.0)))
+    0.25
+    """
+
+    named = "mode"
+
+
+@serializable
+class Median(_Moment):
+    """The median of a distribution, of every component where they are independent.
+
+    Args:
+        **kwargs: of `keras.Layer`.
+
+    Call arguments:
+        distribution: the distribution.
+
+    Returns:
+        Tensor of shape `batch_shape + event_shape`.
+
+    Raises:
+        TypeError: if the input is not a distribution.
+        NotImplementedError: if the family has none, as vectors whose components depend.
+
+    >>> from timedist.distributions import Laplace
+    >>> float(Median()(Laplace(3.0, 1.0)))
+    3.0
+    """
+
+    named = "median"
+
+
+@serializable
+class Quantile(_Named):
+    """A quantile of a distribution: the smallest x with `cdf(x) >= p`.
+
+    Args:
+        p: probability in [0, 1], a number or nested list that broadcasts against the batch shape;
+            or `None`, and the layer takes it as a second input.
+        **kwargs: of `keras.Layer`.
+
+    Call arguments:
+        distribution: the distribution.
+        p: tensor of probabilities, where the constructor got none.
+
+    Returns:
+        Tensor of the broadcast shape, for `Independent` with the event axes.
+
+    Raises:
+        ValueError: if a number in `p` is outside [0, 1].
+        TypeError: if the input is not a distribution.
+
+    >>> from timedist.distributions import Uniform
+    >>> float(Quantile(0.75)(Uniform(0.0, 4.0)))
+    3.0
+    """
+
+    named = "quantile"
+
+    def __init__(self, p: Any = None, **kwargs: Any) -> None:
+        if p is not None and not np.all((np.asarray(p) >= 0.0) & (np.asarray(p) <= 1.0)):
+            raise ValueError(f"Quantile: p must be in [0, 1], got {p!r}")
+        super().__init__(p, **kwargs)
+
+    def get_config(self) -> dict:
+        """The constructor's arguments."""
+        config = super().get_config()
+        return {"p": config.pop("value"), **config} if "value" in config else config
+
+
+@serializable
+class LogProb(_Named):
+    """The logarithm of the density or mass of a distribution at a value.
+
+    Args:
+        value: number or nested list that broadcasts against `batch_shape + event_shape`; or `None`
+            (default), and the layer takes it as a second input.
+        **kwargs: of `keras.Layer`.
+
+    Call arguments:
+        distribution: the distribution.
+        value: tensor, where the constructor got none.
+
+    Returns:
+        Tensor of the broadcast shape without the event axes: one number for each step.
+
+    Raises:
+        TypeError: if the first input is not a distribution, or there is no value.
+        ValueError: if the shape of the value does not fit.
+
+    >>> from timedist.distributions import Uniform
+    >>> float(LogProb()(Uniform(0.0, 1.0), 0.5))
+    0.0
+    """
+
+    named = "log_prob"
 
 
 def _native_result(spec: NativeDistribution, method: str, value: Any) -> keras.KerasTensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import keras
@@ -10,7 +11,15 @@ import keras
 from timedist.distributions import Distribution
 from timedist.interop import as_distribution
 from timedist.layers.accepting import AcceptsDistributions, serializable
-from timedist.layers.statistics import Sample, Statistic
+from timedist.layers.statistics import (
+    LogProb,
+    Mean,
+    Median,
+    Mode,
+    Quantile,
+    Sample,
+    Statistic,
+)
 from timedist.ops import compat
 
 
@@ -51,15 +60,15 @@ class SymbolicDistribution(keras.KerasTensor):
 
     def mean(self) -> Any:
         """As `Distribution.mean`; a KerasTensor."""
-        return Statistic("mean")(self)
+        return Mean()(self)
 
     def mode(self) -> Any:
         """As `Distribution.mode`; a KerasTensor."""
-        return Statistic("mode")(self)
+        return Mode()(self)
 
     def median(self) -> Any:
         """As `Distribution.median`; a KerasTensor."""
-        return Statistic("median")(self)
+        return Median()(self)
 
     def variance(self) -> Any:
         """As `Distribution.variance`; a KerasTensor."""
@@ -75,36 +84,34 @@ class SymbolicDistribution(keras.KerasTensor):
 
     def log_prob(self, value: Any) -> Any:
         """As `Distribution.log_prob`; `value` may be a KerasTensor."""
-        return self._at("log_prob", value)
+        return self._at(LogProb, value)
 
     def prob(self, value: Any) -> Any:
         """As `Distribution.prob`; `value` may be a KerasTensor."""
-        return self._at("prob", value)
+        return self._at(partial(Statistic, "prob"), value)
 
     def cdf(self, value: Any) -> Any:
         """As `Distribution.cdf`; `value` may be a KerasTensor."""
-        return self._at("cdf", value)
+        return self._at(partial(Statistic, "cdf"), value)
 
     def log_cdf(self, value: Any) -> Any:
         """As `Distribution.log_cdf`; `value` may be a KerasTensor."""
-        return self._at("log_cdf", value)
+        return self._at(partial(Statistic, "log_cdf"), value)
 
     def survival_function(self, value: Any) -> Any:
         """As `Distribution.survival_function`; `value` may be a KerasTensor."""
-        return self._at("survival_function", value)
+        return self._at(partial(Statistic, "survival_function"), value)
 
     def quantile(self, p: Any) -> Any:
         """As `Distribution.quantile`; `p` may be a KerasTensor."""
-        return self._at("quantile", p)
+        return self._at(Quantile, p)
 
     def interval(self, level: float) -> Any:
         """As `Distribution.interval`; a pair of KerasTensors."""
         return Statistic("interval", level)(self)
 
-    def _at(self, method: str, value: Any) -> Any:
-        if compat.is_symbolic(value):
-            return Statistic(method)(self, value)
-        return Statistic(method, value)(self)
+    def _at(self, statistic: Callable[..., Statistic], value: Any) -> Any:
+        return statistic()(self, value) if compat.is_symbolic(value) else statistic(value)(self)
 
 
 @serializable

@@ -20,12 +20,15 @@ class VectorHead(Head):
 
     Args:
         event_size: int, the number n of components of one draw.
+        convert_to_tensor_fn: as for `DistributionLayer`. Default `None`: no conversion.
+        validate_args: as for `DistributionLayer`.
         **kwargs: of `keras.Layer`.
 
     Call arguments:
         inputs: tensor `(..., params_size)`, any real numbers: all values of the first parameter,
             then of the next, in the order of the family's constructor; a lower triangular matrix
-            takes n (n + 1) / 2, row after row.
+            takes n (n + 1) / 2, in the order of `tfp.math.fill_triangular`: the numbers 1, …, 6
+            make the rows 4; 6, 5; 3, 2, 1.
 
     Returns:
         A distribution with `batch_shape == (...)` and `event_shape == (n,)`.
@@ -34,13 +37,20 @@ class VectorHead(Head):
         ValueError: if the last axis has another size or `event_size` is no positive int.
     """
 
-    def __init__(self, event_size: int, **kwargs: Any) -> None:
-        self.event_size = positive_int("event_size", event_size)
-        super().__init__(self._layout(event_size), **kwargs)
+    def __init__(
+        self,
+        event_size: int,
+        convert_to_tensor_fn: Any = None,
+        validate_args: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        self.event_size = size = positive_int("event_size", event_size)
+        super().__init__(self._layout(size), convert_to_tensor_fn, validate_args, **kwargs)
 
     @classmethod
-    def params_size(cls, event_size: int) -> int:
-        """How many parameters the layer in front must give for a vector of this size."""
+    def params_size(cls, event_size: int, name: str | None = None) -> int:
+        """How many parameters the layer in front must give; `name` means nothing."""
+        del name
         return cls._total(cls._layout(event_size))
 
     @classmethod
@@ -115,20 +125,6 @@ class Categorical(CategoryHead):
 
 
 @serializable
-class OneHotCategorical(CategoryHead):
-    """Head of a vector with a 1 at one of K places and 0 elsewhere, from K logits.
-
-    Arguments, result and errors as for `CategoryHead`; `params_size(num_categories)` is K.
-
-    >>> import keras
-    >>> OneHotCategorical(4)(keras.ops.zeros((32, 10, 4)))
-    OneHotCategorical(batch_shape=(32, 10), event_shape=(4,), dtype=float32)
-    """
-
-    family = td.OneHotCategorical
-
-
-@serializable
 class OrderedLogistic(CategoryHead):
     """Head of one of K ordered categories, from K - 1 cutpoints that always increase.
 
@@ -155,6 +151,33 @@ class OrderedLogistic(CategoryHead):
 
 
 @serializable
+class OneHotCategorical(VectorHead):
+    """Head of a vector with a 1 at one of n places and 0 elsewhere, from n logits.
+
+    Arguments, result and errors as for `VectorHead`, with `sample_dtype` in front of
+    `validate_args`, as in TFP; `params_size(event_size)` is n.
+
+    >>> import keras
+    >>> OneHotCategorical(4)(keras.ops.zeros((32, 10, 4)))
+    OneHotCategorical(batch_shape=(32, 10), event_shape=(4,), dtype=float32)
+    """
+
+    family = td.OneHotCategorical
+
+    def __init__(
+        self,
+        event_size: int,
+        convert_to_tensor_fn: Any = None,
+        sample_dtype: Any = None,
+        validate_args: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            event_size, convert_to_tensor_fn, validate_args, sample_dtype=sample_dtype, **kwargs
+        )
+
+
+@serializable
 class MultivariateNormalDiag(VectorHead):
     """Head of a normal vector with independent components: `loc`, and `scale_diag` by a softplus.
 
@@ -172,8 +195,8 @@ class MultivariateNormalDiag(VectorHead):
 class MultivariateNormalTriL(VectorHead):
     """Head of a normal vector with any covariance, by its Cholesky factor.
 
-    The factor's diagonal is made positive by a softplus; a fresh head has unit covariance.
-    Arguments, result and errors as for `VectorHead`; `params_size(event_size)` is
+    The factor's diagonal is made positive by a plain softplus plus 1e-5, as in TFP; a fresh head
+    has log 2 there. Arguments, result and errors as for `VectorHead`; `params_size(event_size)` is
     n + n (n + 1) / 2.
 
     >>> import keras
@@ -182,6 +205,9 @@ class MultivariateNormalTriL(VectorHead):
     """
 
     family = td.MultivariateNormalTriL
+    narrowed: ClassVar = {
+        "scale_tril": constraints.cholesky_factor(constraints.shifted_softplus(1e-5))
+    }
 
 
 @serializable
@@ -193,7 +219,7 @@ class MultivariateNormalDiagPlusLowRankCovariance(VectorHead):
     Args:
         event_size: int, the number n of components of one draw.
         rank: int, the rank r of the second part of the covariance.
-        **kwargs: of `keras.Layer`.
+        **kwargs: of `keras.Layer` and `DistributionLayer`.
 
     Call arguments:
         inputs: tensor `(..., params_size)`, any real numbers: n of `loc`, n of the diagonal, and
@@ -266,7 +292,7 @@ class Binned(Head):
 
     Args:
         edges: ends of the K bins, K + 1 increasing numbers in the unit of the data.
-        **kwargs: of `keras.Layer`.
+        **kwargs: of `keras.Layer` and `DistributionLayer`.
 
     Call arguments:
         inputs: tensor `(..., K)`, any real numbers.
@@ -313,7 +339,7 @@ class QuantileGrid(Head):
 
     Args:
         levels: the K >= 2 probabilities of the quantiles, increasing, in (0, 1).
-        **kwargs: of `keras.Layer`.
+        **kwargs: of `keras.Layer` and `DistributionLayer`.
 
     Call arguments:
         inputs: tensor `(..., K)`, any real numbers.

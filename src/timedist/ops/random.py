@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeAlias
 
 import keras
@@ -71,11 +73,30 @@ def split(seed: Seed, number: int) -> list[Seed]:
     return [seed] * number
 
 
+_unseeded: ContextVar[Seed] = ContextVar("unseeded", default=None)
+
+
+@contextmanager
+def seeds_from(generator: keras.random.SeedGenerator) -> Iterator[None]:
+    """Inside, draws without a seed take theirs from a generator.
+
+    A user's function inside a layer may so draw without one: under JAX's jit Keras's global seed
+    must not be touched, only generators the layer owns.
+    """
+    token = _unseeded.set(generator)
+    try:
+        yield
+    finally:
+        _unseeded.reset(token)
+
+
 def check_seed(seed: Any) -> Seed:
-    """`seed` itself, or a `TypeError` that says what a seed may be."""
+    """`seed` itself (or what stands for `None`), or a `TypeError` that says what it may be."""
+    if seed is None:
+        return _unseeded.get()
     if isinstance(seed, np.integer):
         return int(seed)
-    if seed is None or (isinstance(seed, int) and not isinstance(seed, bool)):
+    if isinstance(seed, int) and not isinstance(seed, bool):
         return seed
     if isinstance(seed, keras.random.SeedGenerator):
         return seed

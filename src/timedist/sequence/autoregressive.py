@@ -253,13 +253,17 @@ class AutoregressiveRNN(keras.Model):
 
 
 def _params_size(head: Head) -> int:
-    if not isinstance(head, Head) or getattr(head, "event_shape", ()) != ():
+    if not isinstance(head, Head) or head.width is None or getattr(head, "event_shape", ()) != ():
         raise ValueError(
             "AutoregressiveRNN: head must be a head of timedist.layers for scalar events, got "
             f"{head!r}"
         )
-    components = getattr(head, "num_components", None)
-    return head.params_size() if components is None else head.params_size(components)
+    if head.convert_to_tensor_fn is not None:
+        raise ValueError(
+            f"AutoregressiveRNN: the head {head.name!r} gives a tensor, by its "
+            f"convert_to_tensor_fn={head.convert_to_tensor_fn!r}; leave that out"
+        )
+    return head.width
 
 
 def _checked_lags(lags: Sequence[int]) -> tuple[int, ...]:
