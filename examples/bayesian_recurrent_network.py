@@ -67,8 +67,9 @@ def main(epochs=150):
         model.fit(train[:, :-1, None], train[:, 1:, None], batch_size=100, epochs=epochs, verbose=0)
         draws = 100 if uncertain else None
         inside, outside = (width(model, part, draws) for part in (quiet, busy))
-        results[name] = {"inside": inside, "outside": outside, "ratio": outside / inside}
-        print(f"{name}: {inside:.2f} on quiet days, {outside:.2f} on busy ones: {outside / inside:.1f}")
+        ratio = outside / inside
+        results[name] = {"inside": inside, "outside": outside, "ratio": ratio}
+        print(f"{name}: {inside:.2f} on quiet days, {outside:.2f} on busy ones: {ratio:.1f}")
     return results
 
 

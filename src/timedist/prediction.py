@@ -130,7 +130,7 @@ def _mixed(parts: list[Any]) -> Any:
     axis = len(parts[0].batch_shape)
     stacks = zip(*(part.leaves() for part in parts), strict=True)
     leaves = [np.stack(leaves, axis=axis) for leaves in stacks]
-    logits = np.zeros((*parts[0].batch_shape, len(parts)), parts[0].dtype)
+    logits = np.zeros(leaves[0].shape[: axis + 1], parts[0].dtype)
     # Made of its first element, so that all the others stay NumPy arrays.
     first = parts[0].with_leaves([leaf[(0,) * axis] for leaf in leaves])
     mixture = Categorical.trusted(logits=logits[(0,) * axis])

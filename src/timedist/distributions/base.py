@@ -15,7 +15,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from timedist.distributions import derived, fields, shapes
+from timedist.distributions import derived, divergences, fields, shapes
 from timedist.distributions.value import Shape, Value
 from timedist.ops import compat, random, special
 
@@ -384,23 +384,7 @@ class Distribution(Value):
         Source: Kullback, Leibler: On Information and Sufficiency (1951).
         """
         _check_pair(self, other)
-        mine, others = self._on_device(), other._on_device()
-        if type(mine) is not type(others):
-            mine, others = mine._widened(), others._widened()
-        if self.event_shape and mine.batch_shape != others.batch_shape:
-            zeros = mine._zeros() + others._zeros()
-            mine, others = mine._in_batch_of(zeros), others._in_batch_of(zeros)
-        if type(mine) is type(others) and hasattr(mine, "_kl"):
-            return mine._kl(others)
-        alike = mine.discrete == others.discrete and not (mine._mixed or others._mixed)
-        divergence = derived.method(mine, "kl") if alike else None
-        if divergence is None:
-            raise NotImplementedError(
-                f"no exact method is known for the divergence of {others._family} from "
-                f"{mine._family}; estimate it by `x, log_p = p.sample_and_log_prob(n)` and "
-                "the mean of `log_p - q.log_prob(x)`"
-            )
-        return divergence(others)
+        return divergences.between(self._on_device(), other._on_device())
 
     def _in_batch_of(self, like: Tensor) -> Any:
         """The distribution broadcast to a batch shape."""

@@ -82,6 +82,9 @@ class Bernoulli(Counts):
 
 
 _NUMBERS = "category numbers have no {}; use {}"
+_NO_ORDER = dict.fromkeys(
+    ("cdf", "quantile", "crps"), "unit vectors have no order; use `.log_prob(value)`"
+)
 
 
 class _Categories(Distribution):
@@ -203,10 +206,7 @@ class OneHotCategorical(_ByLogits):
     OneHotCategorical(batch_shape=(2,), event_shape=(2,), dtype=float32)
     """
 
-    absent: ClassVar[dict[str, str]] = dict.fromkeys(
-        ("cdf", "quantile", "crps"),
-        "unit vectors have no order; use `.log_prob(value)`",
-    )
+    absent: ClassVar[dict[str, str]] = _NO_ORDER
 
     def _event_shape(self) -> tuple:
         return (self.num_categories,)

@@ -11,11 +11,31 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from timedist.distributions import sums
+from timedist.distributions import derived, sums
 from timedist.distributions.chances import chances
 from timedist.ops import bessel, special
 
 Tensor = Any
+
+
+def between(p: Any, q: Any) -> Tensor:
+    """Of two distributions of any families, by their formula or an exact method."""
+    if type(p) is not type(q):
+        p, q = p._widened(), q._widened()
+    if p.event_shape and p.batch_shape != q.batch_shape:
+        zeros = p._zeros() + q._zeros()
+        p, q = p._in_batch_of(zeros), q._in_batch_of(zeros)
+    if type(p) is type(q) and hasattr(p, "_kl"):
+        return p._kl(q)
+    alike = p.discrete == q.discrete and not (p._mixed or q._mixed)
+    method = derived.method(p, "kl") if alike else None
+    if method is None:
+        raise NotImplementedError(
+            f"no exact method is known for the divergence of {q._family} from {p._family}; "
+            "estimate it by `x, log_p = p.sample_and_log_prob(n)` and the mean of "
+            "`log_p - q.log_prob(x)`"
+        )
+    return method(q)
 
 
 def of_scales(ratio: Tensor) -> Tensor:

@@ -311,21 +311,22 @@ class MixtureSameFamily(Mixing):
         return self.components._plain_draw(sample_shape, seed)
 
     def _marginals(self) -> MixtureSameFamily:
-        rank, batch = self._rank, len(self.batch_shape)
-        # The axis of the components goes behind the event axes, which are batch axes now.
-        parts = self.components.marginals().map_leaves(
-            lambda x: ops.moveaxis(x, batch, batch + rank)
-        )
-        logits = self.mixture._log_probs()
-        logits = ops.reshape(logits, (*ops.shape(logits)[:-1], *(1,) * rank, -1))
-        logits = ops.broadcast_to(logits, ops.shape(parts._zeros()))
-        return MixtureSameFamily.trusted(
-            mixture=Categorical.trusted(logits=logits), components=parts
-        )
+        return _mixed_marginals(self)
 
     def _part_landmarks(self) -> list[list[Tensor]]:
         marks = self.components._hook("landmarks")()
         return [[mark[..., k] for mark in marks] for k in range(self.mixture.num_categories)]
+
+
+def _mixed_marginals(whole: MixtureSameFamily) -> MixtureSameFamily:
+    """The mixtures of the marginals of the components, for each component of the event."""
+    rank, batch = whole._rank, len(whole.batch_shape)
+    # The axis of the components goes behind the event axes, which are batch axes now.
+    parts = whole.components.marginals().map_leaves(lambda x: ops.moveaxis(x, batch, batch + rank))
+    logits = whole.mixture._log_probs()
+    logits = ops.reshape(logits, (*ops.shape(logits)[:-1], *(1,) * rank, -1))
+    logits = ops.broadcast_to(logits, ops.shape(parts._zeros()))
+    return MixtureSameFamily.trusted(mixture=Categorical.trusted(logits=logits), components=parts)
 
 
 class Mixture(Mixing):

@@ -14,6 +14,7 @@ from timedist.layers.variational.posteriors import (
     default_mean_field_normal_fn,
     default_multivariate_normal_fn,
 )
+from timedist.ops import random
 
 Tensor = Any
 Shape = Sequence[int]
@@ -128,7 +129,10 @@ class WeightPosterior(BayesianLayer):
         function = self.functions[f"{part}_posterior_tensor_fn"]
         if function == "sample":
             return posterior.sample(seed=self.seed_generator)
-        return getattr(posterior, function)() if isinstance(function, str) else function(posterior)
+        if isinstance(function, str):
+            return getattr(posterior, function)()
+        with random.seeds_from(self.seed_generator):
+            return function(posterior)
 
     def _divergence(self, part: str, posterior: Distribution, drawn: Any) -> list[Tensor]:
         """The divergence of the kernel or bias in nats, if it has a prior."""
