@@ -38,6 +38,10 @@ from timedist.layers.families import (
     IndependentVonMises,
     IndependentWeibull,
 )
+from timedist.layers.gaussian_processes import (
+    KernelProvider,
+    VariationalGaussianProcess,
+)
 from timedist.layers.heads import (
     Head,
     IndependentHead,
@@ -128,6 +132,7 @@ __all__ = [
     "IndependentTruncatedNormal",
     "IndependentVonMises",
     "IndependentWeibull",
+    "KernelProvider",
     "MixtureBeta",
     "MixtureGamma",
     "MixtureHead",
@@ -152,6 +157,7 @@ __all__ = [
     "Statistic",
     "SymbolicDistribution",
     "TimeDistributed",
+    "VariationalGaussianProcess",
     "VectorHead",
     "ZeroHead",
     "ZeroInflatedNegativeBinomial",
