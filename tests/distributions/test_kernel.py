@@ -109,5 +109,7 @@ def test_points_that_do_not_fit():
         kernel.matrix(X, X[:, :1])
     with pytest.raises(ValueError, match=r"at least 2 axes.*\(4, 2\) and \(2,\)"):
         kernel.matrix(X, X[0])
+    with pytest.raises(ValueError, match=r"scale_diag has 3 scales, the points have 2 features"):
+        FeatureScaled(kernel, [1.0, 2.0, 3.0]).matrix(X, X)
     with pytest.raises(ValueError, match=r"apply: points must have at least 1 axes"):
         kernel.apply(1.0, 2.0)

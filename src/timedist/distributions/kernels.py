@@ -271,7 +271,7 @@ class FeatureScaled(Kernel):
         scale_diag: s, positive, shape `batch_shape + (features,)`, in the units of the features.
 
     Raises:
-        ValueError: if a scale is not positive.
+        ValueError: if a scale is not positive, or on points with another number of features.
 
     Source: Rasmussen, Williams (2006), section 5.1.
 
@@ -284,6 +284,12 @@ class FeatureScaled(Kernel):
     scale_diag: Tensor = parameter(constraints.positive, event_rank=1)
 
     def _apply(self, x1: Tensor, x2: Tensor) -> Tensor:
+        number, features = self.scale_diag.shape[-1], x1.shape[-1]
+        if number not in (1, features):
+            raise ValueError(
+                f"FeatureScaled: scale_diag has {number} scales, the points have {features} "
+                "features"
+            )
         return self.kernel._apply(x1 / self.scale_diag, x2 / self.scale_diag)
 
 

@@ -135,8 +135,9 @@ class VariationalGaussianProcess(DistributionLayer):
     $y = f(x) + \epsilon,\ f \sim GP(m, k),\ \epsilon \sim N(0, \sigma^2)$, with a normal
     distribution of the values $u = f(z)$ at a few points z instead of all data.
 
-    Train it with `distribution.variational_loss(y, kl_weight)`, which is the negative bound; its
-    `kl_weight` is the size of a batch over that of the training set:
+    Train it with `distribution.variational_loss(y, kl_weight)`, which is the negative bound. Its
+    `kl_weight` is the number n of index points in one call over that in all training data: for rows
+    the batch size over the number of rows, for sequences one over their number.
 
     >>> from timedist.losses import DistributionLoss
     >>> class NegativeBound(DistributionLoss):
@@ -308,6 +309,12 @@ class VariationalGaussianProcess(DistributionLayer):
                 "`kernel` is a kernel of `timedist.distributions.kernels`; that of "
                 f"{self.kernel_provider.name!r} is {kernel!r}"
             )
+        if kernel.batch_shape not in ((), (1,), self.event_shape):
+            raise ValueError(
+                f"The layer {self.name!r} (VariationalGaussianProcess) has event_shape "
+                f"{self.event_shape}, but the parameters of its kernel {kernel!r} are for another "
+                "number of outputs"
+            )
         points = self._value(self.inducing_index_points)
         return InducingVariables(
             in_dtype(kernel, _dtype(self)),
@@ -322,11 +329,13 @@ class VariationalGaussianProcess(DistributionLayer):
         if self.mean_fn is None:
             return self._value(self.mean)
         mean = self._value(self.mean_fn(points))
-        if len(mean.shape) >= len(points.shape):
+        given, number = tuple(mean.shape), points.shape[-2]
+        fits = not given or not isinstance(number, int) or given[-1] in (1, None, number)
+        if len(given) >= len(points.shape) or not fits:
             raise ValueError(
                 f"The layer {self.name!r} (VariationalGaussianProcess): mean_fn must give one "
                 f"number for each point, of points {tuple(points.shape)} a tensor of shape "
-                f"{tuple(points.shape)[:-1]}, got {tuple(mean.shape)}"
+                f"{tuple(points.shape)[:-1]}, got {given}"
             )
         return mean
 
