@@ -65,10 +65,13 @@ def test_diagonals_of_matrices_of_unknown_size():
             tf.TensorSpec((None, None, None), "float64"),
             tf.TensorSpec((None,), "float64"),
         ]
+        known, x = tf.TensorSpec((None, 3), "float64"), np.arange(12.0).reshape(4, 3)
         run = tf.function(both, input_signature=signature)
         plus, matrix = run(LOWER, np.arange(3.0))
         np.testing.assert_array_equal(to_numpy(plus), LOWER + np.eye(3))
         np.testing.assert_array_equal(to_numpy(matrix), np.diag(np.arange(3.0)))
+        solve = tf.function(linalg.solve_triangular, input_signature=[signature[0], known])
+        np.testing.assert_allclose(LOWER @ to_numpy(solve(LOWER, x))[..., None], x[..., None])
 
 
 def test_factors():

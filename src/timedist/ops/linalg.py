@@ -106,7 +106,16 @@ def solve_triangular(matrix: Tensor, x: Tensor, lower: bool = True) -> Tensor:
     """
     if len(x.shape) < len(matrix.shape) - 1:
         x = compat.broadcast_arrays(x, matrix[..., 0])[0]
-    return _by_columns(lambda a, b: ops.solve_triangular(a, b, lower=lower), matrix, x)
+    return _by_columns(lambda a, b: _solve_triangular(a, b, lower), matrix, x)
+
+
+def _solve_triangular(matrix: Tensor, columns: Tensor, lower: bool) -> Tensor:
+    """The solution; `keras.ops` refuses a system of which TensorFlow knows one size alone."""
+    if compat.backend_name() != "tensorflow":
+        return ops.solve_triangular(matrix, columns, lower=lower)
+    import tensorflow as tf
+
+    return tf.linalg.triangular_solve(matrix, columns, lower=lower)
 
 
 def _by_columns(function: Callable, matrix: Tensor, x: Tensor) -> Tensor:
