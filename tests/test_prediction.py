@@ -169,3 +169,24 @@ def test_no_distribution_is_a_type_error():
     model = keras.Sequential([keras.layers.Dense(2, name="plain")], name="points")
     with pytest.raises(TypeError, match=r"'points' returns no distribution.*model\.predict"):
         timedist.predict(model, X, verbose=0)
+
+
+def test_draws_of_the_weights_become_a_mixture():
+    inputs = keras.Input((None, 4))
+    hidden = timedist.layers.DenseReparameterization(4, kl_weight=1.0, seed=1)(inputs)
+    model = keras.Model(inputs, [IndependentNormal(2)(hidden), keras.layers.Dense(1)(inputs)])
+    x = np.random.default_rng(0).normal(size=(7, 5, 4)).astype("float32")
+    mixture, plain = timedist.predict(model, x, batch_size=3, num_draws=20, verbose=0)
+    assert (mixture.batch_shape, mixture.event_shape) == ((7, 5), (2,))
+    assert mixture.components.batch_shape == (7, 5, 20)
+    assert all(isinstance(leaf, np.ndarray) for leaf in mixture.leaves())
+    assert plain.shape == (20, 7, 5, 1)
+    parts = mixture.components
+    mean, variance = to_numpy(parts.mean()), to_numpy(parts.variance())
+    np.testing.assert_allclose(to_numpy(mixture.mean()), mean.mean(axis=2), rtol=1e-4, atol=1e-5)
+    total = variance.mean(axis=2) + mean.var(axis=2)
+    np.testing.assert_allclose(to_numpy(mixture.variance()), total, rtol=1e-4)
+    low, high = (to_numpy(end) for end in mixture.marginals().interval(0.9))
+    assert low.shape == (7, 5, 2) and np.all(low < high)
+    with pytest.raises(ValueError, match="predict: num_draws must be an int >= 1, got 0"):
+        timedist.predict(model, x, num_draws=0)

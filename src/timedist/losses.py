@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+from keras import ops
 
 from timedist import checks
 from timedist.layers.accepting import serializable
@@ -13,6 +14,8 @@ from timedist.ops import compat
 from timedist.targets import MISSING, Targets
 
 Tensor = Any
+
+MEAN_OVER_SEQUENCES = "mean_over_sequences"
 
 
 class DistributionLoss(keras.losses.Loss):
@@ -25,8 +28,10 @@ class DistributionLoss(keras.losses.Loss):
             be looked at (eager), a NaN loss under compilation. `"mask"`: it counts for nothing,
             neither in the sum nor in the mean, and its gradient is exactly zero; of an
             `Independent` event only the missing components are left out.
-        reduction: as for any Keras loss: `"sum_over_batch_size"` (default; the mean over what is
-            not masked), `"sum"`, `"mean"`, `"mean_with_sample_weight"`, `"none"` or `None`.
+        reduction: `"sum_over_batch_size"` (default; the mean over what is not masked), `"sum"`,
+            `"mean"`, `"mean_with_sample_weight"`, `"none"` or `None` as for any Keras loss; or
+            `"mean_over_sequences"`: the sum over the steps of a sequence that are not masked, and
+            the mean over sequences, for losses to which a divergence is added for each sequence.
         name: name of the loss.
         dtype: dtype of the reduction.
 
@@ -59,7 +64,9 @@ class DistributionLoss(keras.losses.Loss):
         name: str | None = None,
         dtype: Any = None,
     ) -> None:
-        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        by_sequence = reduction == MEAN_OVER_SEQUENCES
+        super().__init__(name=name, reduction="sum" if by_sequence else reduction, dtype=dtype)
+        self.by_sequence = by_sequence
         self.missing = checks.choice(type(self).__name__, "missing", missing, MISSING)
 
     def scores(self, targets: Targets) -> Tensor:
@@ -82,7 +89,10 @@ class DistributionLoss(keras.losses.Loss):
         if sample_weight is not None:
             sample_weight = targets.like(losses, sample_weight)
         # The stock loss does the rest: weights, mask, reduction.
-        return super().__call__(losses, losses, sample_weight)
+        total = super().__call__(losses, losses, sample_weight)
+        if not self.by_sequence:
+            return total
+        return total / ops.cast(ops.shape(losses)[0] if losses.shape else 1, total.dtype)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """The scores, which `__call__` has already computed."""
@@ -91,7 +101,9 @@ class DistributionLoss(keras.losses.Loss):
 
     def get_config(self) -> dict:
         """The constructor's arguments."""
-        return {**super().get_config(), "missing": self.missing}
+        config = super().get_config()
+        reduction = MEAN_OVER_SEQUENCES if self.by_sequence else config["reduction"]
+        return {**config, "reduction": reduction, "missing": self.missing}
 
 
 @serializable

@@ -9,7 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from timedist.distributions import Distribution
+from timedist import checks
+from timedist.distributions import Categorical, Distribution, MixtureSameFamily
 from timedist.interop import NativeDistribution
 from timedist.ops import compat
 
@@ -72,6 +73,7 @@ def predict(
     verbose: Any = "auto",
     steps: int | None = None,
     callbacks: Any = None,
+    num_draws: int | None = None,
 ) -> Any:
     """Predict the distributions of a data set of any size, in batches.
 
@@ -83,10 +85,15 @@ def predict(
         verbose: progress bar, as in Keras.
         steps: number of batches, as in Keras.
         callbacks: callbacks, as in Keras.
+        num_draws: int, for models whose weights have a posterior: how often the weights are drawn.
+            The result is the mixture of the predictions, which knows what the weights leave open.
+            Default `None`: one draw, as in `predict`.
 
     Returns:
         What the model returns, for all samples: distributions with NumPy parameters (only a batch
-        at a time is on the device) and arrays where the model returns tensors.
+        at a time is on the device) and arrays where the model returns tensors. With `num_draws`
+        each distribution is a `MixtureSameFamily` of that many components of equal weight (its
+        `marginals()` have quantiles), and each array has a first axis of draws.
 
     Raises:
         TypeError: if no output is a distribution, or one is a native distribution of another
@@ -98,10 +105,13 @@ def predict(
     >>> timedist.predict(model, keras.ops.zeros((5, 10, 3)), verbose=0)
     Normal(batch_shape=(5, 10), event_shape=(), dtype=float32)
     """
-    view = _view(model)
-    rest = iter(
-        view.collect(x, batch_size=batch_size, verbose=verbose, steps=steps, callbacks=callbacks)
-    )
+    view, options = _view(model), {"steps": steps, "callbacks": callbacks}
+    draws = [
+        view.collect(x, batch_size=batch_size, verbose=verbose, **options)
+        for _ in range(
+            1 if num_draws is None else checks.count("predict", "num_draws", num_draws, 1)
+        )
+    ]
     skeletons = keras.tree.flatten(view.structure)
     if not any(isinstance(skeleton, Distribution) for skeleton in skeletons):
         raise TypeError(
@@ -109,7 +119,25 @@ def predict(
             "model.predict, or end the model with a distribution layer such as "
             "timedist.layers.IndependentNormal"
         )
-    return keras.tree.pack_sequence_as(view.structure, [_filled(s, rest) for s in skeletons])
+    each = [iter(draw) for draw in draws]
+    found = [[_filled(skeleton, rest) for rest in each] for skeleton in skeletons]
+    flat = [parts[0] if num_draws is None else _mixed(parts) for parts in found]
+    return keras.tree.pack_sequence_as(view.structure, flat)
+
+
+def _mixed(parts: list[Any]) -> Any:
+    """The mixture of predicted distributions, or predicted arrays side by side."""
+    if not isinstance(parts[0], Distribution):
+        return np.stack(parts)
+    axis = len(parts[0].batch_shape)
+    stacks = zip(*(part.leaves() for part in parts), strict=True)
+    leaves = [np.stack(leaves, axis=axis) for leaves in stacks]
+    logits = np.zeros((*parts[0].batch_shape, len(parts)), parts[0].dtype)
+    # Made of its first element, so that all the others stay NumPy arrays.
+    first = parts[0].with_leaves([leaf[(0,) * axis] for leaf in leaves])
+    mixture = Categorical.trusted(logits=logits[(0,) * axis])
+    made = MixtureSameFamily.trusted(mixture=mixture, components=first)
+    return made.with_leaves([logits, *leaves])
 
 
 class _Holder:

@@ -35,7 +35,7 @@ class Targets:
     @classmethod
     def of(cls, y_true: Any, y_pred: Any, missing: str, owner: str) -> Targets:
         """Targets and predictions as Keras hands them over, converted and checked."""
-        distribution = _checked_distribution(y_pred, owner)
+        distribution = _for_all(_checked_distribution(y_pred, owner), y_true)
         value = _aligned(y_true, distribution, owner)
         mask = compat.get_keras_mask(y_pred)
         observed = None if mask is None else _mask_like(mask, distribution)
@@ -148,7 +148,7 @@ class Targets:
 
     def energy_score(self, number: int, seed: int) -> Tensor:
         """Fair energy score of every batch element, of its observed components."""
-        key = random.StepSeed(self._key(seed), ops.zeros((), "int32"))
+        key = random.seed_from(seed, (*self.distribution.leaves(), self.value))
         samples, value = self.distribution.sample(number, seed=key), self.value
         if self.observed is not None:
             samples = special.where(self.observed, samples, 0.0)
@@ -159,20 +159,6 @@ class Targets:
         value = ops.reshape(value, (*batch, size))
         samples = ops.cast(ops.reshape(samples, (number, *batch, size)), value.dtype)
         return scores.energy_score(value, samples, fair=True)
-
-    def _key(self, seed: int) -> Tensor:
-        """A random key made from a seed and the bits of parameters and targets.
-
-        So the noise is new at every step of training, and the same when the same is scored again.
-        No state has to be kept, which a loss could not carry through a compiled step on JAX.
-        """
-        bits: Any = 0
-        for x in (*self.distribution.leaves(), self.value):
-            single = ops.cast(ops.stop_gradient(x), "float32")
-            bits = 31 * bits + ops.sum(ops.view(single, "int32"))
-        key = random.draw_key(seed)
-        mixed = ops.cast(ops.bitwise_and(ops.cast(bits, "int32"), 0x3FFFFFFF), key.dtype)
-        return key + ops.stack([mixed, ops.zeros_like(mixed)])
 
     # --- scores of components ------------------------------------------------------------------
 
@@ -208,6 +194,15 @@ def _checked_distribution(y_pred: Any, owner: str) -> Distribution:
         f"{tuple(getattr(y_pred, 'shape', ()))}. End the model with a distribution layer, e.g. "
         "`timedist.layers.IndependentNormal`, and use this for that output only."
     )
+
+
+def _for_all(distribution: Distribution, y_true: Any) -> Distribution:
+    """The distribution of every target: one without a batch, as of a variable, is that of all."""
+    if distribution.batch_shape or not distribution.leaves():
+        return distribution
+    shape = tuple(getattr(y_true, "shape", None) or np.shape(y_true))
+    lead = ops.shape(y_true)[: len(shape) - len(distribution.event_shape)]
+    return distribution._in_batch_of(ops.zeros(lead))
 
 
 def _aligned(y_true: Any, distribution: Distribution, owner: str) -> Tensor:

@@ -185,6 +185,7 @@ CASES = (
             "log_scale": powers(-3, 2),
         },
         values=REAL,
+        missing=frozenset({"marginals"}),
         sampled=("loc", "scale", "log_loc", "log_scale"),
     ),
 )

@@ -344,6 +344,24 @@ class Distribution(Value):
         """Covariance matrix of vector events, shape `batch_shape + event_shape + event_shape`."""
         return self._on_device()._hook("covariance")()
 
+    def marginals(self) -> Distribution:
+        """The distribution of every component of the event alone: the event axes become batch axes.
+
+        Returns:
+            A distribution of scalars with `batch_shape + event_shape` for batch shape; of scalars
+            it is the distribution itself.
+
+        Raises:
+            NotImplementedError: if no family is known for the components.
+
+        >>> from timedist.distributions import MultivariateNormalTriL
+        >>> d = MultivariateNormalTriL([0.0, 1.0], [[1.0, 0.0], [3.0, 4.0]])
+        >>> d.marginals()
+        Normal(batch_shape=(2,), event_shape=(), dtype=float32)
+        """
+        on_device = self._on_device()
+        return on_device._hook("marginals")() if self.event_shape else on_device
+
     def entropy(self) -> Tensor:
         """Differential or Shannon entropy in nats, shape `batch_shape`."""
         return self._on_device()._hook("entropy")()
@@ -368,6 +386,11 @@ class Distribution(Value):
         """
         _check_pair(self, other)
         mine, others = self._on_device(), other._on_device()
+        if type(mine) is not type(others):
+            mine, others = mine._widened(), others._widened()
+        if self.event_shape and mine.batch_shape != others.batch_shape:
+            zeros = mine._zeros() + others._zeros()
+            mine, others = mine._in_batch_of(zeros), others._in_batch_of(zeros)
         if type(mine) is type(others) and hasattr(mine, "_kl"):
             return mine._kl(others)
         alike = mine.discrete == others.discrete and not (mine._mixed or others._mixed)
@@ -379,6 +402,17 @@ class Distribution(Value):
                 "the mean of `log_p - q.log_prob(x)`"
             )
         return divergence(others)
+
+    def _in_batch_of(self, like: Tensor) -> Any:
+        """The distribution broadcast to a batch shape."""
+        rank = len(self.batch_shape)
+        return self.map_leaves(
+            lambda x: ops.broadcast_to(x, (*ops.shape(like), *ops.shape(x)[rank:]))
+        )
+
+    def _widened(self) -> Any:
+        """The same distribution as one of a larger family, where divergences have a formula."""
+        return self
 
     def cross_entropy(self, other: Distribution) -> Tensor:
         """-E[log q(X)] under this distribution: `entropy() + kl_divergence(other)`."""
@@ -443,7 +477,7 @@ class Distribution(Value):
         value = self._values[row.name]
         if isinstance(row, fields.Parameter):
             return ops.zeros_like(value[(..., *(0,) * row.event_rank)] if row.event_rank else value)
-        return value._zeros()
+        return (value[0] if isinstance(value, tuple) else value)._zeros()
 
     def _at(self, value: Any, name: str) -> Tensor:
         """Call hook `name` at `value`, converted and checked."""

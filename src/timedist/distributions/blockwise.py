@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from keras import ops
 
@@ -40,6 +40,10 @@ class Blockwise(Product):
 
     distributions: Any = component(many=True)
     made_of = "distributions"
+    absent: ClassVar[dict[str, str]] = {
+        "marginals": "its components have different families; take the marginals of each of "
+        "`.distributions`",
+    }
 
     def _check(self) -> None:
         first = self.distributions[0]

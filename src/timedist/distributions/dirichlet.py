@@ -8,6 +8,7 @@ from typing import Any
 from keras import ops
 
 from timedist.distributions import constraints, divergences, entropies
+from timedist.distributions.bounded import Beta
 from timedist.distributions.fields import parameter
 from timedist.distributions.multivariate import Vectors
 from timedist.ops import linalg, random, special
@@ -92,6 +93,10 @@ class Dirichlet(Vectors):
         mean = self._mean()
         outer = mean[..., :, None] * mean[..., None, :]
         return (linalg.diagonal_matrix(mean) - outer) / (self._total + 1.0)[..., None, None]
+
+    def _marginals(self) -> Beta:
+        rest = self._total[..., None] - self.concentration
+        return Beta.trusted(concentration1=self.concentration, concentration0=rest)
 
     _entropy = entropies.dirichlet
     _kl = divergences.dirichlet

@@ -226,6 +226,9 @@ class OneHotCategorical(_ByLogits):
     def _unit(self, index: Tensor) -> Tensor:
         return ops.one_hot(index, self.num_categories, dtype=self.dtype)
 
+    def _marginals(self) -> Bernoulli:
+        return Bernoulli.trusted(probs=self.probs)
+
     def _mean(self) -> Tensor:
         return self.probs
 

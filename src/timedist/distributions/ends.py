@@ -69,11 +69,8 @@ class Ends(Composite):
                 f"{type(self).__name__}: low of shape {tuple(low.shape)} does not broadcast "
                 f"against the batch shape {base.batch_shape} of {base!r}"
             ) from error
-        rank = len(base.batch_shape)
         if shapes.static_shape(whole) != base.batch_shape:
-            base = base.map_leaves(
-                lambda x: ops.broadcast_to(x, (*ops.shape(whole), *ops.shape(x)[rank:]))
-            )
+            base = base._in_batch_of(whole)
         return values | {"base": base, "low": low, "high": high}
 
     def _check(self) -> None:

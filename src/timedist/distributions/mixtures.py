@@ -310,6 +310,19 @@ class MixtureSameFamily(Mixing):
     def _draw_each(self, sample_shape: tuple, seed: random.Seed) -> Tensor:
         return self.components._plain_draw(sample_shape, seed)
 
+    def _marginals(self) -> MixtureSameFamily:
+        rank, batch = self._rank, len(self.batch_shape)
+        # The axis of the components goes behind the event axes, which are batch axes now.
+        parts = self.components.marginals().map_leaves(
+            lambda x: ops.moveaxis(x, batch, batch + rank)
+        )
+        logits = self.mixture._log_probs()
+        logits = ops.reshape(logits, (*ops.shape(logits)[:-1], *(1,) * rank, -1))
+        logits = ops.broadcast_to(logits, ops.shape(parts._zeros()))
+        return MixtureSameFamily.trusted(
+            mixture=Categorical.trusted(logits=logits), components=parts
+        )
+
     def _part_landmarks(self) -> list[list[Tensor]]:
         marks = self.components._hook("landmarks")()
         return [[mark[..., k] for mark in marks] for k in range(self.mixture.num_categories)]

@@ -105,6 +105,16 @@ class _MultivariateNormal(Vectors):
     def _mode(self) -> Tensor:
         return self.loc
 
+    def _tril(self) -> Tensor:
+        """The Cholesky factor of the covariance."""
+        return ops.cholesky(self._hook("covariance")())
+
+    def _marginals(self) -> Normal:
+        return Normal.trusted(loc=self.loc, scale=ops.sqrt(self._hook("variance")()))
+
+    def _widened(self) -> MultivariateNormalTriL:
+        return MultivariateNormalTriL.trusted(loc=self.loc, scale_tril=self._tril())
+
     _entropy = entropies.multivariate_normal
     _kl = divergences.multivariate_normal
 
@@ -143,6 +153,9 @@ class MultivariateNormalDiag(_MultivariateNormal):
 
     def _trace(self, other: MultivariateNormalDiag, factor: Tensor) -> Tensor:
         return ops.sum(ops.square(other.scale_diag / factor), axis=-1)
+
+    def _tril(self) -> Tensor:
+        return linalg.diagonal_matrix(self.scale_diag)
 
     def _noise(self, shape: tuple, seed: random.Seed) -> Tensor:
         return self.scale_diag * random.normal(shape, self.dtype, seed)
@@ -193,6 +206,9 @@ class MultivariateNormalTriL(_MultivariateNormal):
     def _trace(self, other: MultivariateNormalTriL, factor: Tensor) -> Tensor:
         columns = ops.moveaxis(other.scale_tril, -1, 0)
         return ops.sum(self._squared(columns, factor), axis=0)
+
+    def _tril(self) -> Tensor:
+        return self.scale_tril
 
     def _noise(self, shape: tuple, seed: random.Seed) -> Tensor:
         return linalg.product(self.scale_tril, random.normal(shape, self.dtype, seed))
@@ -350,6 +366,10 @@ class MultivariateStudentTTriL(Vectors):
 
     def _covariance(self) -> Tensor:
         return self._normal._covariance() * self._spread()[..., None, None]
+
+    def _marginals(self) -> StudentT:
+        scale = ops.sqrt(self._normal._variance())
+        return StudentT(df=self.df[..., None], loc=self.loc, scale=scale)
 
     _entropy = entropies.multivariate_student_t
 

@@ -21,6 +21,8 @@ from timedist.ops import compat
 Tensor = Any
 Shape = tuple[int | None, ...]
 
+_PACKAGE = "timedist.distributions"
+
 
 class Value:
     """An immutable object made of tensors, other values and plain Python values.
@@ -39,6 +41,9 @@ class Value:
         cls.table = tuple(row for row in cls.table if row.name not in names) + own
         cls.__signature__ = _signature(cls.table)  # type: ignore[attr-defined]
         compat.register_pytree(cls, cls._flattened, cls._restored)
+        home = _home_of(cls)
+        if home is not None:
+            keras.saving.register_keras_serializable(home)(cls)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         bound = type(self).__signature__.bind(*args, **kwargs)  # type: ignore[attr-defined]
@@ -230,6 +235,20 @@ class Value:
             compat.set_keras_mask(self, parts[-1])
         return self
 
+    def get_config(self) -> dict[str, Any]:
+        """What the constructor takes, with arrays for tensors: Keras saves distributions by it."""
+        return {
+            name: compat.to_numpy(value) if compat.is_tensor(value) else value
+            for name, value in self._values.items()
+            if value is not None
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """The inverse of `get_config`."""
+        read = keras.saving.deserialize_keras_object
+        return cls(**{name: read(value) for name, value in config.items()})
+
     def leaves(self) -> list[Tensor]:
         """All parameter tensors, those of nested distributions included, in a fixed order."""
         flat: list[Tensor] = []
@@ -295,6 +314,14 @@ def _skeleton_key(distribution: Value) -> tuple:
         _skeleton_key(c) if isinstance(c, Value) else None for c in distribution._children()
     )
     return type(distribution), distribution._structure(), parts
+
+
+def _home_of(cls: type) -> str | None:
+    """The name under which Keras saves a value of this package; others register their own."""
+    module = cls.__module__
+    if not module.startswith(_PACKAGE):
+        return None
+    return module if module.endswith((".transforms", ".kernels")) else _PACKAGE
 
 
 def _signature(table: tuple[fields.Field, ...]) -> inspect.Signature:

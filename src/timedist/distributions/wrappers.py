@@ -7,7 +7,9 @@ from typing import Any
 from keras import ops
 
 from timedist.distributions.composite import Composite
+from timedist.distributions.continuous import Normal
 from timedist.distributions.fields import component, static
+from timedist.distributions.multivariate import MultivariateNormalTriL
 from timedist.distributions.value import Shape
 from timedist.ops import linalg, random, special
 
@@ -82,6 +84,9 @@ class Independent(Product):
         shape = self.base.batch_shape
         return shape[len(shape) - self.reinterpreted_batch_ndims :] + self.base.event_shape
 
+    def _zeros(self) -> Tensor:
+        return self.base._zeros()[(..., *(0,) * self.reinterpreted_batch_ndims)]
+
     def _sum(self, x: Tensor) -> Tensor:
         axes = tuple(range(-self.reinterpreted_batch_ndims, 0))
         return ops.sum(x, axis=axes) if axes else x
@@ -120,6 +125,16 @@ class Independent(Product):
 
     def _kl(self, other: Independent) -> Tensor:
         return self._sum(self.base.kl_divergence(other.base))
+
+    def _marginals(self) -> Any:
+        return self.base.marginals()
+
+    def _widened(self) -> Any:
+        """Normal components are a normal vector, whose divergence from any other is known."""
+        if type(self.base) is not Normal or self.reinterpreted_batch_ndims != 1:
+            return self
+        diagonal = linalg.diagonal_matrix(self.base.scale)
+        return MultivariateNormalTriL.trusted(loc=self.base.loc, scale_tril=diagonal)
 
     def _crps(self, y: Tensor) -> Tensor:
         return self.base.crps(y)

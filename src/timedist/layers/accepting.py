@@ -30,7 +30,12 @@ class AcceptsDistributions(keras.Layer):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Convert the arrays among the arguments, then call the layer."""
         args, kwargs = keras.tree.map_structure(self._converted, (args, kwargs))
-        return super().__call__(*args, **kwargs)
+        outputs = super().__call__(*args, **kwargs)
+        if self.activity_regularizer is not None:
+            for output in keras.tree.flatten(outputs):
+                if is_distribution(output):  # Keras itself knows of tensors only
+                    self.add_loss(self.activity_regularizer(output))
+        return outputs
 
     def _converted(self, x: Any) -> Any:
         if is_distribution(x):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -10,7 +12,9 @@ from keras import ops
 
 from timedist.interop import as_distribution, is_distribution
 from timedist.layers.accepting import serializable
+from timedist.layers.folding import by_sequence, folded
 from timedist.layers.symbolic import infer
+from timedist.ops import compat
 
 Tensor = Any
 
@@ -21,12 +25,15 @@ class TimeDistributed(keras.layers.TimeDistributed):
 
     Time is folded into the batch, the wrapped layer runs once, and every tensor or parameter of a
     distribution that it returns is unfolded. For layers that treat the elements of a batch alike
-    this
-    is what `keras.layers.TimeDistributed` computes, step by step; a layer with batch statistics
-    (`BatchNormalization` while training) takes them over all steps together.
+    this is what `keras.layers.TimeDistributed` computes, step by step; a layer with batch
+    statistics (`BatchNormalization` while training) takes them over all steps together.
 
     The heads of this package act on the last axis, so `IndependentNormal(3)` needs no
     `TimeDistributed` around it; it may have one.
+
+    Activity regularisers of the wrapped layer and of the layers in it count as they do without
+    `TimeDistributed`: the sum over the steps that are not masked, for each sequence. What the layer
+    adds by `add_loss` counts once.
 
     Args:
         layer: a `keras.Layer`; it may return tensors, distributions of TimeDist, or native
@@ -64,11 +71,14 @@ class TimeDistributed(keras.layers.TimeDistributed):
         """Fold, call the layer once, unfold."""
         del training  # Keras hands it to the wrapped layer itself
         shape, options = ops.shape(inputs), {}
+        flat_mask = None
         if mask is not None:
             _check_mask(mask, inputs)
+            flat_mask = _folded(mask)
             if "mask" in inspect.signature(self.layer.call).parameters:
-                options["mask"] = _folded(mask)
-        outputs = self.layer(_folded(inputs), **options)
+                options["mask"] = flat_mask
+        with folded(shape[0], shape[1], flat_mask), _regularized_by_sequence(self.layer):
+            outputs = self.layer(_folded(inputs), **options)
         return keras.tree.map_structure(lambda x: _unfolded(x, shape[0], shape[1]), outputs)
 
     def compute_output_spec(
@@ -76,6 +86,23 @@ class TimeDistributed(keras.layers.TimeDistributed):
     ) -> Any:
         """Symbolic output; a symbolic distribution where the layer returns one."""
         return infer(self.call, inputs, training=training, mask=mask)
+
+
+@contextmanager
+def _regularized_by_sequence(layer: keras.Layer) -> Iterator[None]:
+    """While this lasts, activity regularisers see what they would see without the fold.
+
+    Keras divides what they give by the first axis, which holds all steps here.
+    """
+    regularized = [part for part in compat.layers_of(layer) if part.activity_regularizer]
+    given = [part.activity_regularizer for part in regularized]
+    for part in regularized:
+        part.activity_regularizer = by_sequence(part.activity_regularizer)
+    try:
+        yield
+    finally:
+        for part, regularizer in zip(regularized, given, strict=True):
+            part.activity_regularizer = regularizer
 
 
 def _folded(x: Tensor) -> Tensor:

@@ -16,14 +16,19 @@ from keras import ops
 # `backend.compute_output_spec` runs a function on specs; the public door to it is a method of
 # layers, and we need it for functions.
 # `get_keras_mask` / `set_keras_mask` read and write masks of tensors that refuse attributes (JAX).
+# `AutocastScope` decides in which precision a layer reads its variables: a posterior needs theirs.
+from keras.src.backend import AutocastScope as _AutocastScope
 from keras.src.backend import compute_output_spec as _keras_compute_output_spec
 from keras.src.backend import get_keras_mask, set_keras_mask
+
+# RNN layers tell the cells of this class when a sequence begins and ends; they have no public hook.
+from keras.src.layers.rnn.dropout_rnn_cell import DropoutRNNCell
 
 # `draw_seed` has no public name: samplers that `keras.random` lacks must spend the same seeds as
 # those it has.
 from keras.src.random.seed_generator import draw_seed
 
-__all__ = ["draw_seed", "get_keras_mask", "set_keras_mask"]
+__all__ = ["DropoutRNNCell", "draw_seed", "get_keras_mask", "set_keras_mask"]
 
 Tensor = Any
 
@@ -164,6 +169,31 @@ def keras_caller() -> tuple[str, Any] | None:
                 return "layer", owner
             if isinstance(owner, keras.losses.Loss):
                 return "loss", owner
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
+
+
+def full_value(variable: keras.Variable) -> Tensor:
+    """The value of a variable in its own dtype, where the layer computes in less too."""
+    with _AutocastScope(None):
+        return ops.convert_to_tensor(variable)
+
+
+def layers_of(layer: keras.Layer) -> list[keras.Layer]:
+    """A layer and all layers in it; Keras's own walk has no public name."""
+    return list(layer._flatten_layers())
+
+
+def keras_loop() -> tuple[str, Any] | None:
+    """The Keras loop over a data set that runs now, `"fit"` or `"evaluate"`, and its `x`.
+
+    Keras tells neither layers nor callbacks how large the data set is: only the loop itself knows.
+    """
+    frame = sys._getframe(1)
+    while frame is not None:
+        name, scope = frame.f_code.co_name, frame.f_locals
+        if name in ("fit", "evaluate") and isinstance(scope.get("self"), keras.Model):
+            return name, scope.get("x")
         frame = frame.f_back  # type: ignore[assignment]
     return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 import keras
@@ -46,6 +46,21 @@ class StepSeed(keras.random.SeedGenerator):
 def draw_key(seed: Seed) -> Tensor:
     """A key tensor of shape `(2,)` from an int, a `SeedGenerator` or Keras's global seed."""
     return ops.convert_to_tensor(compat.draw_seed(seed))
+
+
+def seed_from(seed: int, tensors: Iterable[Tensor]) -> StepSeed:
+    """A seed made from an int and the bits of tensors, for what can keep no state.
+
+    So the noise is new at every step of training, and the same when the same is seen again. Losses
+    and regularisers could not carry a state through a compiled step on JAX.
+    """
+    bits: Any = 0
+    for x in tensors:
+        single = ops.cast(ops.stop_gradient(x), "float32")
+        bits = 31 * bits + ops.sum(ops.view(single, "int32"))
+    key = draw_key(seed)
+    mixed = ops.cast(ops.bitwise_and(ops.cast(bits, "int32"), 0x3FFFFFFF), key.dtype)
+    return StepSeed(key + ops.stack([mixed, ops.zeros_like(mixed)]), ops.zeros((), "int32"))
 
 
 def split(seed: Seed, number: int) -> list[Seed]:

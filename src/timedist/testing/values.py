@@ -155,6 +155,25 @@ def moments_and_entropy_agree_with_the_twin_in_float32(case: Case) -> None:
     _moments(case, "float32")
 
 
+def marginals_agree_with_the_twin(case: Case) -> None:
+    """Components of a vector alone have the densities and quantiles of the twin's."""
+    case.needs("marginals")
+    d = case.make("float64")
+    twin = case.twin(**case.rounded("float64"))
+    if not d.event_shape or not hasattr(twin, "marginal"):
+        raise NotApplicableError("for vectors whose marginals the twin knows")
+    alone, p = twin.marginal(), batched(np.array([0.01, 0.3, 0.8]), d)
+    p = np.broadcast_to(p.reshape(*p.shape, *(1,) * len(d.event_shape)), (*p.shape, *d.event_shape))
+    with float64_scope():
+        marginals = case.make("float64").marginals()
+        assert marginals.batch_shape == (*d.batch_shape, *d.event_shape)
+        assert marginals.event_shape == ()
+        x = array(marginals.quantile(ops.convert_to_tensor(p.copy())))
+        log_prob = marginals.log_prob(ops.convert_to_tensor(x))
+    assert_close(x, alone.ppf(p), 1e-8, 1e-3, f"{case} quantile of marginals")
+    assert_close(log_prob, oracles.log_mass(alone)(x), 1e-8, 1.0, f"{case} marginals")
+
+
 def crps_agrees_with_the_quantile_form_of_the_twin(case: Case) -> None:
     """The score in both dtypes, from one tail to the other."""
     case.needs("crps")
@@ -330,6 +349,7 @@ CONTRACTS = (
     quantiles_agree_with_the_twin_in_float32,
     moments_and_entropy_agree_with_the_twin_in_float64,
     moments_and_entropy_agree_with_the_twin_in_float32,
+    marginals_agree_with_the_twin,
     crps_agrees_with_the_quantile_form_of_the_twin,
     divergence_agrees_with_the_twin,
     the_mode_is_the_most_probable_value,
