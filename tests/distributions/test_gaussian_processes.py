@@ -160,7 +160,7 @@ def test_a_keras_mask_leaves_index_points_out():
 
 def test_expected_log_likelihood():
     with float64_scope():
-        joint, single = process(), process().marginals()
+        joint, single = process(), process().by_point()
         found, seen = (to_numpy(joint.expected_log_likelihood(Y, s)) for s in (None, SEEN))
         np.testing.assert_allclose(to_numpy(single.expected_log_likelihood(Y)), found, rtol=1e-12)
         both = to_numpy(single.expected_log_likelihood(np.where(SEEN, Y, np.nan), SEEN))
@@ -178,7 +178,7 @@ def test_expected_log_likelihood():
 
 def test_the_loss_of_the_points_sums_to_that_of_the_process():
     with float64_scope():
-        joint, single = process(), process().marginals()
+        joint, single = process(), process().by_point()
         likelihood = to_numpy(joint.expected_log_likelihood(Y)).sum(-1)
         for weight in (1.0, np.float64(0.25)):
             found = to_numpy(joint.variational_loss(Y, weight))
@@ -193,7 +193,7 @@ def test_the_loss_of_the_points_sums_to_that_of_the_process():
 
 
 def test_marginals_are_independent_normals():
-    single = process("float32").marginals()
+    single = process("float32").by_point()
     assert isinstance(single, GaussianProcessMarginals)
     assert (single.batch_shape, single.event_shape) == ((BATCH, NUMBER), (OUTPUTS,))
     variance = np.moveaxis(np.diagonal(MATRIX, axis1=-2, axis2=-1), -1, -2)
@@ -207,6 +207,16 @@ def test_marginals_are_independent_normals():
         np.testing.assert_allclose(to_numpy(getattr(single, name)(y)), expected, rtol=1e-4)
     np.testing.assert_allclose(float(CRPS()(y, single)), float(CRPS()(y, other)), rtol=1e-5)
     np.testing.assert_allclose(to_numpy(single.kl_divergence(single)), 0.0, atol=1e-6)
+    np.testing.assert_allclose(to_numpy(single.kl_divergence(other)), 0.0, atol=1e-5)
+
+
+def test_marginals_of_every_component():
+    joint, single = process("float32").marginals(), process("float32").by_point().marginals()
+    for alone in (joint, single):
+        assert isinstance(alone, Normal)
+        assert alone.batch_shape == (BATCH, NUMBER, OUTPUTS)
+        np.testing.assert_allclose(to_numpy(alone.mean()), LOC, rtol=1e-6)
+    np.testing.assert_allclose(to_numpy(joint.stddev()), to_numpy(single.stddev()), rtol=1e-6)
 
 
 def test_slices_keep_what_belongs_to_them():
@@ -214,11 +224,11 @@ def test_slices_keep_what_belongs_to_them():
     np.testing.assert_allclose(
         to_numpy(d[1].variational_loss(Y[1])), to_numpy(d.variational_loss(Y))[1], rtol=1e-5
     )
-    single = d.marginals()[:, -2:]
+    single = d.by_point()[:, -2:]
     assert single.batch_shape == (BATCH, 2)
     np.testing.assert_allclose(
         to_numpy(single.variational_loss(Y[:, -2:])),
-        to_numpy(d.marginals().variational_loss(Y))[:, -2:],
+        to_numpy(d.by_point().variational_loss(Y))[:, -2:],
         rtol=1e-5,
     )
     with pytest.raises(IndexError):
@@ -227,8 +237,8 @@ def test_slices_keep_what_belongs_to_them():
 
 def test_arrays_for_parameters_as_from_predict():
     d = process("float32").map_leaves(to_numpy)
-    single = process("float32").marginals().map_leaves(to_numpy)
-    for either in (d, single, d.marginals()):
+    single = process("float32").by_point().map_leaves(to_numpy)
+    for either in (d, single, d.by_point()):
         assert np.isfinite(to_numpy(either.variational_loss(Y))).all()
     assert np.isfinite(to_numpy(d.log_prob_where(Y, SEEN))).all()
     assert to_numpy(single.surrogate_posterior_kl_divergence_prior()).shape == (BATCH, NUMBER)
@@ -240,7 +250,7 @@ def test_compiled():
             **dict(zip(("loc", "covariance_matrix"), arrays, strict=True)),
             observation_noise_variance=0.5,
         )
-        return d, d.marginals(), d.log_prob(Y.astype("float32"))
+        return d, d.by_point(), d.log_prob(Y.astype("float32"))
 
     arrays = (ops.convert_to_tensor(array.astype("float32")) for array in (LOC, MATRIX))
     d, single, log_prob = compiled(both)(*arrays)
@@ -251,7 +261,7 @@ def test_compiled():
 
 @pytest.mark.parametrize("name", ["cdf", "survival_function", "log_cdf", "crps", "quantile"])
 def test_what_only_single_points_have(name):
-    with pytest.raises(NotImplementedError, match=r"depend on each other; `.marginals\(\)`"):
+    with pytest.raises(NotImplementedError, match=r"depend on each other; `.by_point\(\)`"):
         getattr(process("float32"), name)(0.5)
 
 

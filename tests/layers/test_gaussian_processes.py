@@ -74,7 +74,7 @@ def test_both_ways_are_the_same_process():
     other.build(x.shape)
     other.set_weights(points.get_weights())
     joint = other(x)
-    for mine, its in zip(single.leaves(), joint.marginals().leaves(), strict=True):
+    for mine, its in zip(single.leaves(), joint.by_point().leaves(), strict=True):
         np.testing.assert_allclose(to_numpy(mine), to_numpy(its), rtol=1e-4, atol=1e-5)
     loss = to_numpy(ops.sum(single.variational_loss(y, 0.5), axis=-1))
     np.testing.assert_allclose(loss, to_numpy(joint.variational_loss(y, 0.5)), rtol=1e-4)

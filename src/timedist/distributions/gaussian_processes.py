@@ -123,7 +123,7 @@ class VariationalGaussianProcess(VariationalBound, Distribution):
     >>> process = VariationalGaussianProcess([[0.0], [1.0]], [[[1.0, 0.5], [0.5, 1.0]]], 0.1)
     >>> process
     VariationalGaussianProcess(batch_shape=(), event_shape=(2, 1), dtype=float32)
-    >>> process.marginals()
+    >>> process.by_point()
     GaussianProcessMarginals(Normal)(batch_shape=(2,), event_shape=(1,), dtype=float32)
     """
 
@@ -136,7 +136,7 @@ class VariationalGaussianProcess(VariationalBound, Distribution):
     _masked_axes = 1
     absent: ClassVar[dict[str, str]] = dict.fromkeys(
         Vectors.absent,
-        "the index points depend on each other; `.marginals()` has it for each of them",
+        "the index points depend on each other; `.by_point()` has it for each of them",
     )
 
     optimal_variational_posterior = staticmethod(inducing.optimal_variational_posterior)
@@ -155,8 +155,8 @@ class VariationalGaussianProcess(VariationalBound, Distribution):
             )
         super()._check()
 
-    def marginals(self) -> GaussianProcessMarginals:
-        """The distribution at every index point by itself.
+    def by_point(self) -> GaussianProcessMarginals:
+        """The distribution at every index point by itself, its outputs together.
 
         Returns:
             Independent normals with `batch_shape == (..., n)` and `event_shape == (outputs,)`.
@@ -197,6 +197,9 @@ class VariationalGaussianProcess(VariationalBound, Distribution):
 
     def _mode(self) -> Tensor:
         return self.loc
+
+    def _marginals(self) -> Normal:
+        return Normal.trusted(loc=self.loc, scale=ops.sqrt(self._variance()))
 
     def _variance(self) -> Tensor:
         return linalg.transpose(linalg.diagonal(self.covariance_matrix))

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import numpy as np
 
 from timedist.distributions.fields import Parameter, component
@@ -14,8 +13,6 @@ from timedist.distributions.value import Shape, Value, common_dtype, in_dtype
 from timedist.ops import compat
 
 Tensor = Any
-
-registered = keras.saving.register_keras_serializable("timedist.kernels")
 
 
 class Kernel(Value):
@@ -105,25 +102,6 @@ class Kernel(Value):
                 found.extend(inner for part in _parts(value) for inner in part.rows())
         return found
 
-    def get_config(self) -> dict:
-        """The constructor's arguments, in a form JSON can hold."""
-        config = {}
-        for row, value in self._rows_and_values():
-            if isinstance(row, Parameter):
-                config[row.name] = compat.to_numpy(value).tolist()
-            else:
-                made = [keras.saving.serialize_keras_object(part) for part in _parts(value)]
-                config[row.name] = made if row.many else made[0]
-        return config
-
-    @classmethod
-    def from_config(cls, config: dict) -> Any:
-        """The inverse of `get_config`."""
-        made = dict(config)
-        for row in cls._components():
-            made[row.name] = keras.saving.deserialize_keras_object(config[row.name])
-        return cls(**made)
-
     # --- for subclasses ------------------------------------------------------------------------
 
     def _apply(self, x1: Tensor, x2: Tensor) -> Tensor:
@@ -199,7 +177,6 @@ class _Combination(Kernel):
         return f"{name}[{', '.join(part._family for part in self.kernels)}]"
 
 
-@registered
 class Sum(_Combination):
     """The sum of kernels, of independent functions that add; also written `k1 + k2`.
 
@@ -219,7 +196,6 @@ class Sum(_Combination):
         return sum(rest, first)
 
 
-@registered
 class Product(_Combination):
     """The product of kernels, of independent functions that multiply; also written `k1 * k2`.
 

@@ -10,7 +10,7 @@ from keras import ops
 
 from timedist.distributions import constraints
 from timedist.distributions.fields import component, parameter
-from timedist.distributions.kernel import Kernel, Product, Sum, registered
+from timedist.distributions.kernel import Kernel, Product, Sum
 from timedist.ops import special
 
 Tensor = Any
@@ -53,7 +53,6 @@ def _distance(squared: Tensor) -> Tensor:
     return special.only_where(squared > 0.0, ops.sqrt, squared, inside=1.0, outside=0.0)
 
 
-@registered
 class ExponentiatedQuadratic(Stationary):
     r"""The kernel of infinitely smooth functions, also called RBF or squared exponential.
 
@@ -78,7 +77,6 @@ class ExponentiatedQuadratic(Stationary):
         return ops.exp(-0.5 * squared)
 
 
-@registered
 class MaternOneHalf(Stationary):
     r"""The Matérn kernel of order 1/2, of rough functions: the Ornstein-Uhlenbeck process.
 
@@ -101,7 +99,6 @@ class MaternOneHalf(Stationary):
         return ops.exp(-_distance(squared))
 
 
-@registered
 class MaternThreeHalves(Stationary):
     r"""The Matérn kernel of order 3/2, of functions with a continuous derivative.
 
@@ -125,7 +122,6 @@ class MaternThreeHalves(Stationary):
         return (1.0 + z) * ops.exp(-z)
 
 
-@registered
 class MaternFiveHalves(Stationary):
     r"""The Matérn kernel of order 5/2, of functions with two continuous derivatives.
 
@@ -149,7 +145,6 @@ class MaternFiveHalves(Stationary):
         return (1.0 + z + ops.square(z) / 3.0) * ops.exp(-z)
 
 
-@registered
 class RationalQuadratic(Stationary):
     r"""The kernel of smooth functions with many length scales at once.
 
@@ -176,7 +171,6 @@ class RationalQuadratic(Stationary):
         return ops.exp(-rate * ops.log1p(squared / (2.0 * rate)))
 
 
-@registered
 class ExpSinSquared(Kernel):
     r"""The kernel of periodic functions: seasons that repeat for ever.
 
@@ -208,7 +202,6 @@ class ExpSinSquared(Kernel):
         return ops.square(self.amplitude) * ops.exp(-2.0 * ops.sum(ops.square(gap), axis=-1))
 
 
-@registered
 class Linear(Kernel):
     r"""The kernel of linear functions: a Gaussian process with it is Bayesian linear regression.
 
@@ -239,7 +232,6 @@ class Linear(Kernel):
         return ops.square(self.bias_amplitude) + ops.square(self.slope_amplitude) * product
 
 
-@registered
 class Constant(Kernel):
     """The kernel of functions that are the same everywhere: `k(x, y) = c`.
 
@@ -260,7 +252,6 @@ class Constant(Kernel):
         return self.constant + ops.zeros_like((x1 + x2)[..., 0])
 
 
-@registered
 class FeatureScaled(Kernel):
     r"""A kernel of points whose features have scales of their own.
 

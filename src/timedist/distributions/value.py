@@ -321,7 +321,7 @@ def _home_of(cls: type) -> str | None:
     module = cls.__module__
     if not module.startswith(_PACKAGE):
         return None
-    return module if module.endswith((".transforms", ".kernels")) else _PACKAGE
+    return module if module.endswith((".transforms", ".kernel", ".kernels")) else _PACKAGE
 
 
 def _signature(table: tuple[fields.Field, ...]) -> inspect.Signature:
