@@ -21,7 +21,7 @@ SECTIONS = {
     "Numbers in an interval": ("bounded", "truncated_normal"),
     "Counts": ("counts", "binomial"),
     "Categories": ("discrete",),
-    "Vectors": ("multivariate", "dirichlet"),
+    "Vectors": ("multivariate", "dirichlet", "gaussian_processes"),
     "Samples, histograms, quantiles": ("empirical", "binned", "quantile_grid"),
 }
 WRAPPERS = "Made of other distributions"
@@ -74,7 +74,7 @@ def described(row: fields.Field) -> str:
     if isinstance(row, fields.Static):
         name = f"`{row.name}` plain"
         return name if row.default is fields.REQUIRED else f"[{name}, {row.default}]"
-    kind = ("", "vector, ", "matrix, ")[row.event_rank]
+    kind = ("", "vector, ", "matrix, ", "matrices, ")[row.event_rank]
     name = f"`{row.name}` {kind}{row.constraint.name}"
     if row.instead_of is not None or row.default in (fields.REQUIRED, None):
         return name

@@ -13,7 +13,9 @@ from timedist.ops import compat
 BATCH, TIME, FEATURES = 3, 5, 4
 
 
-def check_layer(make, directory, width, before=(), keeps_mask=True, event_value=1.0):
+def check_layer(
+    make, directory, width, before=(), keeps_mask=True, event_value=1.0, time_in_event=False
+):
     """Every contract of a layer that takes or returns distributions.
 
     Args:
@@ -23,12 +25,13 @@ def check_layer(make, directory, width, before=(), keeps_mask=True, event_value=
         before: functions that make the layers between the `Dense` and the layer.
         keeps_mask: whether the mask of the input is the mask of the output.
         event_value: a value every target takes, inside the support of the family.
+        time_in_event: whether the steps are an axis of the event, of a size not known beforehand.
     """
     rng = np.random.default_rng(0)
     x = rng.normal(size=(BATCH, TIME, FEATURES)).astype("float32")
     check_config(make)
     model = stack(make, width, before)
-    check_shapes(model, stack(make, width, before, (BATCH, TIME)), x)
+    check_shapes(model, stack(make, width, before, (BATCH, TIME)), x, time_in_event)
     check_saving(stack(make, width, before), x, directory / "model.keras")
     check_training(model, x, event_value)
     check_mask(make, width, before, x, keeps_mask)
@@ -58,7 +61,7 @@ def serialized(layer):
     return json.dumps(keras.saving.serialize_keras_object(layer))
 
 
-def check_shapes(unknown, known, x):
+def check_shapes(unknown, known, x, time_in_event=False):
     """The symbolic output has the shape and dtype of the real one, as far as it is known."""
     for model in (unknown, known):
         for symbolic, real in zip(model.outputs, keras.tree.flatten(model(x)), strict=True):
@@ -67,7 +70,9 @@ def check_shapes(unknown, known, x):
             assert all(a in (None, b) for a, b in sizes), (symbolic.shape, real.shape)
             assert symbolic.dtype == keras.backend.standardize_dtype(real.dtype)
             if isinstance(real, Distribution):
-                assert symbolic.event_shape == real.event_shape
+                if model is known or not time_in_event:
+                    assert symbolic.event_shape == real.event_shape
+                assert len(symbolic.event_shape) == len(real.event_shape)
                 assert len(symbolic.batch_shape) == len(real.batch_shape)
             if model is known:
                 assert tuple(symbolic.shape) == tuple(real.shape)

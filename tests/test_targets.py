@@ -5,7 +5,7 @@ import pytest
 from helpers import to_numpy
 from keras import ops
 
-from timedist.distributions import Independent, Normal, Poisson
+from timedist.distributions import Independent, Normal, Poisson, VariationalGaussianProcess
 from timedist.ops import compat
 from timedist.targets import Targets
 
@@ -29,6 +29,20 @@ def test_what_counts():
     assert to_numpy(targets(y, mask=mask).counted()).tolist() == [[False, True], [False, True]]
     of_components = to_numpy(targets(y, mask=mask).weights(True, [[2.0, 2.0], [3.0, 3.0]]))
     assert of_components.sum(-1).tolist() == [[0.0, 6.0], [0.0, 6.0]]
+
+
+def test_a_mask_reaches_into_events_whose_axes_are_steps():
+    matrix = np.broadcast_to(np.eye(3, dtype="float32"), (2, 1, 3, 3))
+    distribution = VariationalGaussianProcess(LOC[:, 0, :, None], matrix, 1.0)
+    mask = np.array([[True, False, True], [False, False, False]])
+    compat.set_keras_mask(distribution, ops.convert_to_tensor(mask))
+    found = Targets.of(LOC[:, 0, :, None], distribution, "error", "The test")
+    assert to_numpy(found.observed)[..., 0].tolist() == mask.tolist()
+    assert to_numpy(found.counted()).tolist() == [True, False]
+    expected = 0.5 * np.log(2 * np.pi) * mask.sum(-1)
+    np.testing.assert_allclose(
+        to_numpy(found.negative_log_likelihood()), expected, rtol=1e-5, atol=1e-5
+    )
 
 
 def test_the_filling_is_where_the_density_is():

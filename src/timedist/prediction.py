@@ -31,6 +31,7 @@ class ParameterView(keras.Model):
         flat = keras.tree.flatten(outputs)
         for x in flat:
             _refuse_native(x, self.model.name)
+            _refuse_joint(x, self.model.name)
         self.__dict__["structure"] = keras.tree.map_structure(_skeleton, outputs)
         return [leaf for x in flat for leaf in (x.leaves() if isinstance(x, Distribution) else [x])]
 
@@ -97,6 +98,7 @@ def predict(
     Raises:
         TypeError: if no output is a distribution, or one is a native distribution of another
             library.
+        ValueError: if an output is one distribution of all rows of a batch together.
 
     >>> import keras, timedist
     >>> model = keras.Sequential([keras.layers.Dense(2), timedist.layers.IndependentNormal()])
@@ -162,6 +164,16 @@ def _refuse_native(x: Any, model: str) -> None:
         raise TypeError(
             f"timedist.predict: the model {model!r} returns a native distribution, {x!r}, whose "
             "parameters only its own library can put together; build it from timedist.distributions"
+        )
+
+
+def _refuse_joint(x: Any, model: str) -> None:
+    if isinstance(x, Distribution) and not x.batch_shape:
+        raise ValueError(
+            f"timedist.predict: the model {model!r} returns one distribution of all rows of a "
+            f"batch together, {x!r}, and those of several batches make no one of more rows. Call "
+            "the model itself, on all rows at once, or let it return one for every row (a "
+            "`timedist.layers.VariationalGaussianProcess` with `joint=False`)."
         )
 
 

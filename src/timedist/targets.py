@@ -224,7 +224,8 @@ def _aligned(y_true: Any, distribution: Distribution, owner: str) -> Tensor:
 
 def _mask_like(mask: Any, distribution: Distribution) -> Tensor:
     """A Keras mask with as many axes as a draw; a step counts if anything in it does."""
-    mask, rank = ops.cast(mask, "bool"), len(distribution.batch_shape)
+    mask = ops.cast(mask, "bool")
+    rank = len(distribution.batch_shape) + distribution._masked_axes
     inside = tuple(range(rank, len(mask.shape)))
     mask = ops.any(mask, axis=inside) if inside else mask
     return ops.reshape(

@@ -19,6 +19,7 @@ ALL = {
     "increasing": constraints.increasing(),
     "unit interval": constraints.unit_interval,
     "simplex": constraints.simplex,
+    "non-negative": constraints.non_negative,
 }
 
 
@@ -124,6 +125,29 @@ def test_the_floor_keeps_the_order_and_the_slope():
     slope = gradient(constraints.softplus.to_valid, raw)[0]
     assert (slope > 0.0).all()
     np.testing.assert_allclose(slope, np.gradient(found, raw), rtol=0.1, atol=2e-8)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_covariance_matrices_from_packed_entries(dtype):
+    raw = np.array([[0.0, 0.5, 1.0, -0.7, 0.8, -0.2], [2.0, 1.0, -1.0, 0.0, 0.3, 1.5]], dtype)
+    constraint = constraints.covariance
+    with dtype_scope(dtype):
+        valid = constraint.to_valid(ops.convert_to_tensor(raw))
+        assert to_numpy(valid).dtype == dtype
+        assert np.all(to_numpy(constraint.holds(valid)))
+        root = to_numpy(constraints.lower_cholesky.to_valid(ops.convert_to_tensor(raw)))
+        again = to_numpy(constraint.to_raw(valid))
+        matrix = to_numpy(valid)
+    np.testing.assert_allclose(matrix, root @ root.swapaxes(-1, -2), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(again, raw, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "wrong", [[[1.0, 0.2], [0.1, 1.0]], [[1.0, 0.0], [0.0, 0.0]], [[1.0, np.inf], [np.inf, 1.0]]]
+)
+def test_what_is_no_covariance_matrix(wrong):
+    found = constraints.covariance.holds(ops.convert_to_tensor(np.array(wrong, "float32")))
+    assert not to_numpy(found).all()
 
 
 def test_a_number_of_entries_that_makes_no_triangle_is_refused():

@@ -1,10 +1,12 @@
 """Multivariate normals and Student t: what the contracts of the rows do not ask."""
 
+import keras
 import numpy as np
 import pytest
-from helpers import float64_scope, to_numpy, value_and_gradient
+from helpers import BACKEND, float64_scope, to_numpy, value_and_gradient
 
 from timedist import distributions as td
+from timedist.ops import compat
 
 TRIL = np.array([[1.0, 0.0], [0.5, 2.0]])
 
@@ -88,6 +90,27 @@ def test_loadings_that_swamp_the_noise_lose_no_more_digits_than_they_must():
     value, gradients = value_and_gradient(lambda x: d.log_prob(x), x.astype("float32"))
     np.testing.assert_allclose(value, exact, rtol=1e-4)
     assert np.all(np.isfinite(gradients[0]))
+
+
+def test_the_number_of_components_may_be_unknown_while_shapes_are_inferred():
+    def all_of(loc, tril, x):
+        d = td.MultivariateNormalTriL.trusted(loc=loc, scale_tril=tril)
+        return d.log_prob(x), d.entropy(), d.kl_divergence(d), d.sample(seed=0)
+
+    spec = keras.KerasTensor((None, None)), keras.KerasTensor((None, None, None))
+    found = compat.infer_spec(all_of, *spec, spec[0])
+    assert [len(x.shape) for x in found] == [1, 1, 1, 2]
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        signature = [tf.TensorSpec(x.shape, "float32") for x in (*spec, spec[0])]
+        loc, x = np.zeros((1, 2), "float32"), np.ones((1, 2), "float32")
+        log_prob, entropy, _, _ = tf.function(all_of, input_signature=signature)(
+            loc, TRIL[None].astype("float32"), x
+        )
+        d = td.MultivariateNormalTriL(loc, TRIL.astype("float32"))
+        np.testing.assert_allclose(to_numpy(log_prob), to_numpy(d.log_prob(x)), rtol=1e-6)
+        np.testing.assert_allclose(to_numpy(entropy), to_numpy(d.entropy()), rtol=1e-6)
 
 
 def test_moments_of_a_heavy_tail_do_not_exist():

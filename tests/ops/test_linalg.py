@@ -1,11 +1,12 @@
 """Triangular systems against NumPy."""
 
+import keras
 import numpy as np
 import pytest
-from helpers import float64_scope, gradient, to_numpy
+from helpers import BACKEND, float64_scope, gradient, to_numpy
 from keras import ops
 
-from timedist.ops import linalg
+from timedist.ops import compat, linalg
 
 RNG = np.random.default_rng(0)
 LOWER = np.tril(RNG.normal(size=(4, 3, 3)), -1) + 2.0 * np.eye(3)
@@ -40,6 +41,46 @@ def test_diagonals():
     matrix = linalg.diagonal_matrix(ops.convert_to_tensor(x))
     np.testing.assert_array_equal(to_numpy(matrix), x[..., None] * np.eye(2))
     np.testing.assert_array_equal(to_numpy(linalg.diagonal(matrix)), x)
+
+
+def test_more_on_the_diagonal():
+    with float64_scope():
+        matrix, each = ops.convert_to_tensor(LOWER), ops.convert_to_tensor(np.arange(4.0))
+        one, many = (to_numpy(linalg.plus_diagonal(matrix, x)) for x in (0.25, each))
+    assert one.dtype == many.dtype == "float64"
+    np.testing.assert_array_equal(one, LOWER + 0.25 * np.eye(3))
+    np.testing.assert_array_equal(many, LOWER + np.arange(4.0)[:, None, None] * np.eye(3))
+
+
+def test_diagonals_of_matrices_of_unknown_size():
+    def both(matrix, x):
+        return linalg.plus_diagonal(matrix, 1.0), linalg.diagonal_matrix(x)
+
+    specs = compat.infer_spec(both, keras.KerasTensor((2, None, None)), keras.KerasTensor((None,)))
+    assert [len(spec.shape) for spec in specs] == [3, 2]
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        signature = [
+            tf.TensorSpec((None, None, None), "float64"),
+            tf.TensorSpec((None,), "float64"),
+        ]
+        known, x = tf.TensorSpec((None, 3), "float64"), np.arange(12.0).reshape(4, 3)
+        run = tf.function(both, input_signature=signature)
+        plus, matrix = run(LOWER, np.arange(3.0))
+        np.testing.assert_array_equal(to_numpy(plus), LOWER + np.eye(3))
+        np.testing.assert_array_equal(to_numpy(matrix), np.diag(np.arange(3.0)))
+        solve = tf.function(linalg.solve_triangular, input_signature=[signature[0], known])
+        np.testing.assert_allclose(LOWER @ to_numpy(solve(LOWER, x))[..., None], x[..., None])
+
+
+def test_factors():
+    with float64_scope():
+        root = to_numpy(linalg.cholesky(ops.convert_to_tensor(LOWER @ LOWER.swapaxes(1, 2)), "It"))
+    np.testing.assert_allclose(root, LOWER, rtol=1e-12, atol=1e-12)
+    wrong = ops.convert_to_tensor(np.array([[1.0, 2.0], [2.0, 1.0]], "float32"))
+    with pytest.raises(ValueError, match=r"It, of shape \(2, 2\) and dtype float32, .*`jitter`"):
+        linalg.cholesky(wrong, "It")
 
 
 @pytest.mark.parametrize("size", [0.0, 1e-4, 0.5, 1.0, 3.0, 1e10, 1e30])

@@ -1,6 +1,6 @@
 """Probability distributions as immutable values, on every Keras backend."""
 
-from timedist.distributions import constraints, transforms
+from timedist.distributions import constraints, kernels, transforms
 from timedist.distributions.base import Distribution
 from timedist.distributions.binned import Binned
 from timedist.distributions.binomial import BetaBinomial, Binomial
@@ -20,6 +20,10 @@ from timedist.distributions.discrete import (
 from timedist.distributions.empirical import Deterministic, Empirical
 from timedist.distributions.fields import component, parameter, static
 from timedist.distributions.gamma import Gamma, InverseGamma
+from timedist.distributions.gaussian_processes import (
+    GaussianProcessMarginals,
+    VariationalGaussianProcess,
+)
 from timedist.distributions.inflated import Hurdle, ZeroInflated
 from timedist.distributions.mixtures import Mixture, MixtureSameFamily
 from timedist.distributions.multivariate import (
@@ -64,6 +68,7 @@ __all__ = [
     "Empirical",
     "Exponential",
     "Gamma",
+    "GaussianProcessMarginals",
     "GeneralizedPareto",
     "Geometric",
     "Gumbel",
@@ -102,11 +107,13 @@ __all__ = [
     "Truncated",
     "TruncatedNormal",
     "Uniform",
+    "VariationalGaussianProcess",
     "VonMises",
     "Weibull",
     "ZeroInflated",
     "component",
     "constraints",
+    "kernels",
     "parameter",
     "static",
     "transforms",

@@ -67,6 +67,8 @@ class Distribution(Value):
     discrete: ClassVar[bool] = False
     # Whether single values have probability though the rest is continuous.
     _mixed: bool = False
+    # How many leading axes of the event a Keras mask has behind those of the batch.
+    _masked_axes: ClassVar[int] = 0
     absent: ClassVar[dict[str, str]] = {}
 
     # --- shapes --------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from timedist.ops import special
+from timedist.ops import linalg, special
 
 Tensor = Any
 
@@ -128,6 +128,10 @@ def between(low: float, high: float, start: float | None = None) -> Constraint:
     return Constraint(name, lambda x: (x > low) & (x < high), to_valid, to_raw)
 
 
+non_negative = Constraint(
+    "non-negative", lambda x: (x >= 0.0) & _finite(x), special.softplus, special.inverse_softplus
+)
+
 unit_interval = Constraint(
     "in [0, 1]",
     lambda x: (x >= 0.0) & (x <= 1.0),
@@ -219,6 +223,22 @@ def cholesky_factor(diagonal: Constraint = positive) -> Constraint:
 
 
 lower_cholesky = cholesky_factor()
+
+
+def _is_covariance(x: Tensor) -> Tensor:
+    gap = ops.abs(x - linalg.transpose(x))
+    scale = ops.sqrt(ops.abs(linalg.diagonal(x)))
+    near = gap <= 1e3 * float(special.finfo(x).eps) * scale[..., :, None] * scale[..., None, :]
+    return near & ops.where(linalg.on_diagonal(x), x > 0.0, _finite(x))
+
+
+covariance = Constraint(
+    "symmetric with a positive diagonal",
+    _is_covariance,
+    lambda raw: linalg.gram(_lower_cholesky_from_raw(raw)),
+    lambda value: _lower_cholesky_to_raw(linalg.cholesky(value, "A covariance matrix")),
+    raw_shape=lower_cholesky.raw_shape,
+)
 
 
 # --- constraints on the last axes together ------------------------------------------------------

@@ -43,8 +43,13 @@ class Vectors(Distribution):
         return (self._values[row.name].shape[-1],)
 
     @property
-    def _size(self) -> int:
-        return int(self._event_shape()[0])  # type: ignore[arg-type]
+    def _size(self) -> Any:
+        """The number of components: an int, or a floating scalar where it is not known."""
+        known = self._event_shape()[0]
+        if known is not None:
+            return known
+        row = next(row for row in self._parameters() if row.event_rank)
+        return ops.cast(ops.shape(self._values[row.name])[-1], self.dtype)
 
     def _check(self) -> None:
         for row in self._parameters():

@@ -73,9 +73,9 @@ class Value:
         self._check_alternatives(values)
         given = [r for r in self._parameters() if values[r.name] is not None]
         inside = self._check_components(values)
-        dtype = _common_dtype([*(values[r.name] for r in given), *inside])
+        dtype = common_dtype([*(values[r.name] for r in given), *inside])
         for part in self._components():
-            values[part.name] = _in_dtype(values[part.name], dtype)
+            values[part.name] = in_dtype(values[part.name], dtype)
         tensors = [self._to_tensor(r.name, values[r.name], dtype) for r in given]
         for row, tensor in zip(given, self._broadcast(given, tensors), strict=True):
             values[row.name] = tensor
@@ -321,7 +321,7 @@ def _home_of(cls: type) -> str | None:
     module = cls.__module__
     if not module.startswith(_PACKAGE):
         return None
-    return module if module.endswith((".transforms", ".kernels")) else _PACKAGE
+    return module if module.endswith((".transforms", ".kernel", ".kernels")) else _PACKAGE
 
 
 def _signature(table: tuple[fields.Field, ...]) -> inspect.Signature:
@@ -335,10 +335,10 @@ def _default(field: fields.Field) -> Any:
     return inspect.Parameter.empty if field.default is fields.REQUIRED else field.default
 
 
-def _in_dtype(value: Any, dtype: str) -> Any:
+def in_dtype(value: Any, dtype: str) -> Any:
     """The value, or each in a tuple, with its floating tensors in `dtype`."""
     if isinstance(value, tuple):
-        return tuple(_in_dtype(part, dtype) for part in value)
+        return tuple(in_dtype(part, dtype) for part in value)
     dtypes = {compat.dtype_of(leaf) for leaf in value.leaves()}
     wrong = {d for d in dtypes if keras.backend.is_float_dtype(d)} - {dtype}
     if not wrong:
@@ -360,7 +360,7 @@ def _broadcast_batch(tensors: list[Tensor], ranks: list[int]) -> list[Tensor]:
     ]
 
 
-def _common_dtype(values: Sequence[Any]) -> str:
+def common_dtype(values: Sequence[Any]) -> str:
     """The floating dtype all parameters share: at least float32, Python numbers do not count."""
     dtypes = {keras.backend.standardize_dtype(v.dtype) for v in values if hasattr(v, "dtype")}
     floats = {d for d in dtypes if keras.backend.is_float_dtype(d)}

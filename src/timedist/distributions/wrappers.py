@@ -74,6 +74,7 @@ class Independent(Product):
                 f"Independent: reinterpreted_batch_ndims must be an int between 0 and {rank}, the "
                 f"number of batch axes of {self.base!r}, got {taken!r}"
             )
+        super()._check()
 
     def _batch_shape(self) -> Shape:
         shape = self.base.batch_shape

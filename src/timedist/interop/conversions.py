@@ -38,6 +38,7 @@ def _name(text: str) -> _Name:
 # Families that a library may lack but can make of others.
 _REWRITTEN = {
     "MultivariateNormalDiag": lambda d: td.Independent(td.Normal(d.loc, d.scale_diag), 1),
+    "GaussianProcessMarginals": lambda d: td.Independent(d.base, d.reinterpreted_batch_ndims),
 }
 
 

@@ -38,6 +38,10 @@ from timedist.layers.families import (
     IndependentVonMises,
     IndependentWeibull,
 )
+from timedist.layers.gaussian_processes import (
+    KernelProvider,
+    VariationalGaussianProcess,
+)
 from timedist.layers.heads import (
     Head,
     IndependentHead,
@@ -185,6 +189,7 @@ __all__ = [
     "IndependentWeibull",
     "KLDivergenceAddLoss",
     "KLDivergenceRegularizer",
+    "KernelProvider",
     "LSTMReparameterization",
     "LogProb",
     "Mean",
@@ -218,6 +223,7 @@ __all__ = [
     "SymbolicDistribution",
     "TimeDistributed",
     "VariableLayer",
+    "VariationalGaussianProcess",
     "VectorHead",
     "WeightPosterior",
     "ZeroHead",

@@ -51,16 +51,46 @@ def diagonal(matrix: Tensor) -> Tensor:
     return ops.diagonal(matrix, axis1=-2, axis2=-1)
 
 
+def on_diagonal(x: Tensor) -> Tensor:
+    """A boolean square matrix of the size of the last axis of `x`, true on the diagonal."""
+    size = ops.shape(x)[-1]  # a tensor where it is not known
+    index = np.arange(size) if isinstance(size, int) else ops.arange(size)
+    return ops.convert_to_tensor(index[:, None] == index[None, :])
+
+
 def diagonal_matrix(x: Tensor) -> Tensor:
     """Square matrices `(..., n, n)` with the vectors `(..., n)` on their diagonals."""
-    eye = np.eye(int(x.shape[-1]), dtype=bool)
-    return special.where(ops.convert_to_tensor(eye), x[..., None], 0.0)
+    return special.where(on_diagonal(x), x[..., None], 0.0)
 
 
 def with_diagonal(matrix: Tensor, x: Tensor) -> Tensor:
     """Square matrices with their diagonals replaced by vectors."""
-    eye = ops.convert_to_tensor(np.eye(int(x.shape[-1]), dtype=bool))
-    return ops.where(eye, x[..., None] + ops.zeros_like(matrix), matrix)
+    return ops.where(on_diagonal(x), x[..., None] + ops.zeros_like(matrix), matrix)
+
+
+def plus_diagonal(matrix: Tensor, x: Any) -> Tensor:
+    """Square matrices with a number, or one for each matrix, added to their diagonals."""
+    return with_diagonal(matrix, diagonal(matrix) + (x[..., None] if hasattr(x, "dtype") else x))
+
+
+def cholesky(matrix: Tensor, what: str) -> Tensor:
+    """The lower triangular factors of positive definite matrices.
+
+    Args:
+        matrix: tensor `(..., n, n)`.
+        what: how the message calls it.
+
+    Raises:
+        ValueError: if a matrix is not positive definite and its numbers can be looked at.
+    """
+    try:
+        return ops.cholesky(matrix)
+    except Exception as error:  # each backend has its own class for it
+        raise ValueError(
+            f"{what}, of shape {tuple(matrix.shape)} and dtype {compat.dtype_of(matrix)}, has no "
+            "Cholesky factor: it is not positive definite within the rounding of its dtype. Give a "
+            "larger `jitter`, or compute in float64."
+        ) from error
 
 
 def solve_triangular(matrix: Tensor, x: Tensor, lower: bool = True) -> Tensor:
@@ -76,7 +106,16 @@ def solve_triangular(matrix: Tensor, x: Tensor, lower: bool = True) -> Tensor:
     """
     if len(x.shape) < len(matrix.shape) - 1:
         x = compat.broadcast_arrays(x, matrix[..., 0])[0]
-    return _by_columns(lambda a, b: ops.solve_triangular(a, b, lower=lower), matrix, x)
+    return _by_columns(lambda a, b: _solve_triangular(a, b, lower), matrix, x)
+
+
+def _solve_triangular(matrix: Tensor, columns: Tensor, lower: bool) -> Tensor:
+    """The solution; `keras.ops` refuses a system of which TensorFlow knows one size alone."""
+    if compat.backend_name() != "tensorflow":
+        return ops.solve_triangular(matrix, columns, lower=lower)
+    import tensorflow as tf
+
+    return tf.linalg.triangular_solve(matrix, columns, lower=lower)
 
 
 def _by_columns(function: Callable, matrix: Tensor, x: Tensor) -> Tensor:
