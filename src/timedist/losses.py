@@ -140,6 +140,64 @@ class NegativeLogLikelihood(DistributionLoss):
 
 
 @serializable
+class VariationalLoss(DistributionLoss):
+    r"""The negative variational bound of Gaussian processes, in nats for each index point.
+
+    $-\mathbb E_q \log p(y_i \mid f_i) + \frac1N \mathrm{KL}[q(u) \,\|\, p(u)]$, reduced over the
+    index points i of a batch; u are the inducing variables, whose divergence counts once for the N
+    examples of the training set.
+
+    Args:
+        num_examples: int, the number N of training examples: rows, or sequences if each has a
+            process over its time.
+        missing: see `DistributionLoss`, also for the call arguments and the errors.
+        reduction: see `DistributionLoss`.
+        name: name of the loss.
+        dtype: dtype of the reduction.
+
+    Raises:
+        ValueError: if `num_examples` is no positive int.
+        TypeError: on a call with anything but the output of
+            `timedist.layers.VariationalGaussianProcess`.
+
+    Source: Hensman, Fusi, Lawrence: Gaussian Processes for Big Data (2013), section 3.
+
+    >>> from timedist.distributions import GaussianProcessMarginals, Normal
+    >>> rows = GaussianProcessMarginals(Normal([[0.0], [1.0]], 1.0), 0.5, divergence=3.0)
+    >>> round(float(VariationalLoss(num_examples=4)([[0.0], [1.0]], rows)), 4)
+    2.5724
+    """
+
+    def __init__(
+        self,
+        num_examples: int,
+        missing: str = "error",
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "variational_loss",
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(missing, reduction, name, dtype)
+        self.num_examples = checks.count("VariationalLoss", "num_examples", num_examples, 1)
+
+    def scores(self, targets: Targets) -> Tensor:
+        """The share of every index point, or of all points together, in the negative bound."""
+        d = targets.distribution
+        if not hasattr(d, "variational_loss"):
+            raise TypeError(
+                f"{targets.owner} takes the output of a `VariationalGaussianProcess` layer, got "
+                f"{d!r}; use `NegativeLogLikelihood`"
+            )
+        # Along the first axis of rows lie the index points of one process.
+        rows = len(targets.value.shape) == 2
+        weight = (ops.shape(targets.value)[0] if rows else 1) / self.num_examples
+        return d.variational_loss(targets.value, weight, targets.observed)
+
+    def get_config(self) -> dict:
+        """The constructor's arguments."""
+        return {**super().get_config(), "num_examples": self.num_examples}
+
+
+@serializable
 class CRPS(DistributionLoss):
     r"""The continuous ranked probability score, in the unit of the targets.
 

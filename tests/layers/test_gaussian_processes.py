@@ -11,6 +11,7 @@ from conformance import check_layer
 from helpers import BACKEND, compiled, float64_scope, to_numpy
 from keras import ops
 from models import QUICK
+from scipy import stats
 
 import timedist
 from timedist import layers
@@ -21,7 +22,7 @@ from timedist.distributions import (
     kernels,
 )
 from timedist.layers import KernelProvider
-from timedist.losses import DistributionLoss, NegativeLogLikelihood
+from timedist.losses import NegativeLogLikelihood, VariationalLoss
 
 START = keras.initializers.RandomNormal(stddev=1.0, seed=1)
 JOINT = pytest.mark.parametrize("joint", [False, True], ids=["by point", "joint"])
@@ -197,18 +198,6 @@ def test_weights_have_the_names_and_shapes_of_tfp():
 # --- training ------------------------------------------------------------------------------------
 
 
-class NegativeBound(DistributionLoss):
-    """The bound, of batches that are a share of the data."""
-
-    def __init__(self, share):
-        super().__init__(name="negative_bound")
-        self.share = share
-
-    def scores(self, targets):
-        """The loss of every batch element."""
-        return targets.distribution.variational_loss(targets.value, self.share, targets.observed)
-
-
 def sine(seed):
     """48 points and noisy values of a sine."""
     rng = np.random.default_rng(seed)
@@ -236,7 +225,7 @@ def regression(joint=False, number=8):
 def test_learns_a_sine_better_than_any_line():
     x, y = sine(seed=0)
     model = regression()
-    model.compile(keras.optimizers.Adam(0.05), NegativeBound(1.0), **QUICK)
+    model.compile(keras.optimizers.Adam(0.05), VariationalLoss(48), **QUICK)
     many = np.tile(x, (150, 1)), np.tile(y, (150, 1))  # one long epoch: the steps alone take time
     model.fit(*many, batch_size=48, shuffle=False, verbose=0)
     new_x, new_y = sine(seed=1)
@@ -256,7 +245,7 @@ def test_learns_a_sine_better_than_any_line():
 def test_batches_train_evaluate_and_predict(joint):
     x, y = sine(seed=0)
     model = regression(joint)
-    model.compile(keras.optimizers.Adam(0.05), NegativeBound(16 / 48), metrics=["mae"], **QUICK)
+    model.compile(keras.optimizers.Adam(0.05), VariationalLoss(48), metrics=["mae"], **QUICK)
     start = model.evaluate(x, y, batch_size=16, verbose=0)
     model.fit(x, y, batch_size=16, epochs=3, verbose=0)
     assert model.evaluate(x, y, batch_size=16, verbose=0)[0] < start[0]
@@ -299,7 +288,7 @@ def test_masked_steps_and_missing_targets_count_for_nothing(joint):
     model = keras.Model(inputs, process(keras.layers.Masking()(inputs)))
     other = y.copy()
     other[0, 4:] = 100.0
-    for loss in (NegativeLogLikelihood(), NegativeBound(1.0)):
+    for loss in (NegativeLogLikelihood(), VariationalLoss(1)):
         first, second = (to_numpy(loss(target, model(x))) for target in (y, other))
         assert first == second
     missing = np.where(normal(*y.shape, seed=2) < -1.0, np.nan, y)
@@ -328,7 +317,7 @@ def test_the_kernel_is_learned():
     x, y = sine(seed=0)
     model = regression()
     before = to_numpy(model.layers[-1].kernel_provider.kernel.length_scale)
-    model.compile(keras.optimizers.Adam(0.05), NegativeBound(1.0), **QUICK)
+    model.compile(keras.optimizers.Adam(0.05), VariationalLoss(48), **QUICK)
     model.train_on_batch(x, y)
     assert to_numpy(model.layers[-1].kernel_provider.kernel.length_scale) != before
 
@@ -437,3 +426,18 @@ def test_wrong_inputs():
             layer(mean_fn=wrong)(np.zeros((4, 2), "float32"))
     with pytest.raises(ValueError, match=r"event_shape \(3,\), but .*batch_shape=\(2,\)"):
         layer(kernel=kernels.MaternOneHalf([1.0, 2.0]))(np.zeros((4, 2), "float32"))
+
+
+def test_the_bound_of_gaussian_processes():
+    loss = VariationalLoss(num_examples=40)
+    again = type(loss).from_config(loss.get_config())
+    assert (again.num_examples, again.missing) == (40, "error")
+    loc = np.array([[0.0], [2.0]], "float32")
+    rows = GaussianProcessMarginals(Normal(loc, 1.0), 0.5, divergence=3.0)
+    each = stats.norm(loc, 0.5**0.5).logpdf(0.0) - 0.5 * 0.5 / 0.5
+    exact = np.mean(-each) + 3.0 * 2 / 40
+    np.testing.assert_allclose(float(loss(np.zeros((2, 1)), rows)), exact, 1e-5)
+    with pytest.raises(TypeError, match="takes the output of a `VariationalGaussianProcess`"):
+        loss(loc, timedist.distributions.Independent(Normal(loc, 1.0)))
+    with pytest.raises(ValueError, match="num_examples must be an int >= 1, got 0"):
+        VariationalLoss(0)

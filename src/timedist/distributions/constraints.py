@@ -235,8 +235,8 @@ def _is_covariance(x: Tensor) -> Tensor:
 covariance = Constraint(
     "symmetric with a positive diagonal",
     _is_covariance,
-    lambda raw: linalg.gram(_lower_cholesky_from_raw(raw)),
-    lambda value: _lower_cholesky_to_raw(linalg.cholesky(value, "A covariance matrix")),
+    lambda raw: linalg.gram(lower_cholesky.to_valid(raw)),
+    lambda value: lower_cholesky.to_raw(linalg.cholesky(value, "A covariance matrix")),
     raw_shape=lower_cholesky.raw_shape,
 )
 

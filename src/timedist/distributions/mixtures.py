@@ -261,6 +261,17 @@ class Mixing(Composite):
             )
 
 
+def _mixed_marginals(whole: Any) -> MixtureSameFamily:
+    """The mixtures of the marginals of the components, for each component of the event."""
+    rank, batch = whole._rank, len(whole.batch_shape)
+    # The axis of the components goes behind the event axes, which are batch axes now.
+    parts = whole.components.marginals().map_leaves(lambda x: ops.moveaxis(x, batch, batch + rank))
+    logits = whole.mixture._log_probs()
+    logits = ops.reshape(logits, (*ops.shape(logits)[:-1], *(1,) * rank, -1))
+    logits = ops.broadcast_to(logits, ops.shape(parts._zeros()))
+    return MixtureSameFamily.trusted(mixture=Categorical.trusted(logits=logits), components=parts)
+
+
 class MixtureSameFamily(Mixing):
     r"""A mixture of K components of one family.
 
@@ -310,23 +321,11 @@ class MixtureSameFamily(Mixing):
     def _draw_each(self, sample_shape: tuple, seed: random.Seed) -> Tensor:
         return self.components._plain_draw(sample_shape, seed)
 
-    def _marginals(self) -> MixtureSameFamily:
-        return _mixed_marginals(self)
+    _marginals = _mixed_marginals
 
     def _part_landmarks(self) -> list[list[Tensor]]:
         marks = self.components._hook("landmarks")()
         return [[mark[..., k] for mark in marks] for k in range(self.mixture.num_categories)]
-
-
-def _mixed_marginals(whole: MixtureSameFamily) -> MixtureSameFamily:
-    """The mixtures of the marginals of the components, for each component of the event."""
-    rank, batch = whole._rank, len(whole.batch_shape)
-    # The axis of the components goes behind the event axes, which are batch axes now.
-    parts = whole.components.marginals().map_leaves(lambda x: ops.moveaxis(x, batch, batch + rank))
-    logits = whole.mixture._log_probs()
-    logits = ops.reshape(logits, (*ops.shape(logits)[:-1], *(1,) * rank, -1))
-    logits = ops.broadcast_to(logits, ops.shape(parts._zeros()))
-    return MixtureSameFamily.trusted(mixture=Categorical.trusted(logits=logits), components=parts)
 
 
 class Mixture(Mixing):

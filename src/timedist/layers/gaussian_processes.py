@@ -135,14 +135,8 @@ class VariationalGaussianProcess(DistributionLayer):
     $y = f(x) + \epsilon,\ f \sim GP(m, k),\ \epsilon \sim N(0, \sigma^2)$, with a normal
     distribution of the values $u = f(z)$ at a few points z instead of all data.
 
-    Train it with `distribution.variational_loss(y, kl_weight)`, which is the negative bound. Its
-    `kl_weight` is the number n of index points in one call over that in all training data: for rows
-    the batch size over the number of rows, for sequences one over their number.
-
-    >>> from timedist.losses import DistributionLoss
-    >>> class NegativeBound(DistributionLoss):
-    ...     def scores(self, targets):
-    ...         return targets.distribution.variational_loss(targets.value, 32 / 1000)
+    Train it with `timedist.losses.VariationalLoss(num_examples)`, the negative bound. The layer
+    adds no loss of its own: its distribution carries the divergence of the inducing variables.
 
     Args:
         num_inducing_points: number m of the inducing points.
@@ -277,7 +271,6 @@ class VariationalGaussianProcess(DistributionLayer):
         points, posterior = ops.cast(inputs, _dtype(self)), self._posterior()
         noise = special.softplus(self._value(self.unconstrained_observation_noise_variance))
         divergence = posterior.divergence()
-        self._add_divergence(divergence)
         prior = self._prior_mean_by_point(points)
         if not self.joint:
             loc, variance = posterior.marginals(points)
@@ -296,9 +289,6 @@ class VariationalGaussianProcess(DistributionLayer):
             f"The layer {self.name!r} (VariationalGaussianProcess) takes index points, a tensor, "
             "but got a distribution. Put a `timedist.layers.Sample()` or `.mean()` in between."
         )
-
-    def _add_divergence(self, divergence: Tensor) -> None:
-        """What is done with the divergence besides handing it on: nothing."""
 
     def _posterior(self) -> Posterior:
         """What the inducing variables say of the functions."""
