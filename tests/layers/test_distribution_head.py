@@ -37,8 +37,9 @@ def test_names():
         "zero_inflated_poisson": layers.ZeroInflatedPoisson,
     }.items():
         assert names[name] is cls
-    public = {getattr(layers, name) for name in layers.__all__}
-    heads = {cls for cls in public if issubclass(cls, layers.Head) and hasattr(cls, "family")}
+    public = [getattr(layers, name) for name in layers.__all__]
+    classes = {each for each in public if isinstance(each, type)}
+    heads = {cls for cls in classes if issubclass(cls, layers.Head) and hasattr(cls, "family")}
     assert set(names.values()) == heads
 
 

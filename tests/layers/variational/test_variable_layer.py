@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from conformance import serialized
-from helpers import to_numpy
+from helpers import float64_scope, to_numpy
 from keras import ops
 
 from timedist.distributions import Independent, Normal
@@ -45,7 +45,8 @@ def test_options_and_config():
     np.testing.assert_allclose(to_numpy(layer(np.ones((2, 2)))), np.log1p(np.e) * np.ones(4), 1e-6)
     np.testing.assert_allclose(float(layer.losses[0]), 0.04, 1e-5)
     assert serialized(type(layer).from_config(layer.get_config())) == serialized(layer)
-    assert to_numpy(VariableLayer(2, dtype="float64")(np.ones(1))).dtype == "float64"
+    with float64_scope():
+        assert to_numpy(VariableLayer(2, dtype="float64")(np.ones(1))).dtype == "float64"
     with pytest.raises(ValueError, match="must be a positive int or a tuple"):
         VariableLayer((2, 0))
 
