@@ -41,6 +41,9 @@ from timedist.layers.variational.variable_layer import (
     BlockwiseInitializer,
     VariableLayer,
 )
+from timedist.layers.variational.weight_norm import (
+    WeightNorm,
+)
 from timedist.layers.variational.weights import (
     WeightPosterior,
 )
@@ -68,6 +71,7 @@ __all__ = [
     "LSTMReparameterization",
     "RecurrentReparameterization",
     "VariableLayer",
+    "WeightNorm",
     "WeightPosterior",
     "default_loc_scale_fn",
     "default_mean_field_normal_fn",
