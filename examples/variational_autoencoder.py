@@ -61,7 +61,8 @@ def main(epochs=80):
     frequency = Independent(Bernoulli(probs=train.mean(0) * 0.998 + 0.001), 2)
     alone = float(np.mean(np.asarray(frequency.log_prob(test))))
     print(f"bound on new images: {bound:.2f} nats; independent pixels: {alone:.2f} nats")
-    drawn = np.asarray(decoder(keras.random.normal((6, LATENT), seed=1)).mean())
+    drawn = decoder(keras.random.normal((6, LATENT), seed=1)).mean()
+    drawn = keras.ops.convert_to_numpy(drawn)
     for row in (drawn > 0.5).transpose(1, 0, 2):
         print("   ".join("".join(" #"[int(pixel)] for pixel in digit) for digit in row))
     return {"bound": bound, "independent pixels": alone, "encoder": encoder, "drawn": drawn}
