@@ -136,8 +136,7 @@ def _mixed(parts: list[Any]) -> Any:
     axis, shared = len(parts[0].batch_shape), parts[0].shared_leaves()
     stacks = zip(shared, *(part.leaves() for part in parts), strict=True)
     leaves = [
-        _the_same(parts[0], each) if alike else np.stack(each, axis=axis)
-        for alike, *each in stacks
+        _the_same(parts[0], each) if alike else np.stack(each, axis=axis) for alike, *each in stacks
     ]
     logits = np.zeros((*parts[0].batch_shape, len(parts)), parts[0].dtype)
     # Made of its first element, so that all the others stay NumPy arrays.

@@ -9,7 +9,6 @@ from keras import ops
 
 from timedist.distributions import masked_networks
 from timedist.distributions.fields import shared, static
-from timedist.distributions.masked_networks import Degrees
 from timedist.distributions.value import Value
 from timedist.ops import compat, special
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import keras
@@ -68,7 +69,7 @@ def _places(size: int, order: Any, rng: np.random.Generator) -> tuple[int, ...]:
 def masks(degrees: Degrees, params: int) -> tuple[np.ndarray, ...]:
     """Which entries of each kernel count: boolean matrices `(inputs, outputs)`."""
     rows = [np.array(row)[:, None] for row in degrees]
-    hidden = [a <= b.T for a, b in zip(rows[:-1], rows[1:], strict=True)]
+    hidden = [a <= b.T for a, b in pairwise(rows)]
     return (*hidden, np.repeat(rows[-1] < rows[0].T, params, axis=1))
 
 

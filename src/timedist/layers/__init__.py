@@ -38,6 +38,15 @@ from timedist.layers.families import (
     IndependentVonMises,
     IndependentWeibull,
 )
+from timedist.layers.flow_heads import (
+    FlowHead,
+    MaskedAutoregressiveFlow,
+    RealNVP,
+)
+from timedist.layers.flows import (
+    AutoregressiveNetwork,
+    AutoregressiveTransform,
+)
 from timedist.layers.gaussian_processes import (
     KernelProvider,
     VariationalGaussianProcess,
@@ -129,6 +138,8 @@ from timedist.layers.vectors import (
 )
 
 __all__ = [
+    "AutoregressiveNetwork",
+    "AutoregressiveTransform",
     "BayesianLayer",
     "Binned",
     "BlockwiseInitializer",
@@ -153,6 +164,7 @@ __all__ = [
     "DistributionLambda",
     "DistributionLayer",
     "EmbeddingReparameterization",
+    "FlowHead",
     "GRUReparameterization",
     "Head",
     "HurdleGamma",
@@ -192,6 +204,7 @@ __all__ = [
     "KernelProvider",
     "LSTMReparameterization",
     "LogProb",
+    "MaskedAutoregressiveFlow",
     "Mean",
     "Median",
     "MixtureBeta",
@@ -217,6 +230,7 @@ __all__ = [
     "OrderedLogistic",
     "Quantile",
     "QuantileGrid",
+    "RealNVP",
     "RecurrentReparameterization",
     "Sample",
     "Statistic",
