@@ -18,11 +18,15 @@ import keras
 import numpy as np
 from keras import ops
 
+from timedist.ops import linalg, special
+
 Tensor = Any
 Degrees = tuple[tuple[int, ...], ...]
 
 ORDERS = ("left-to-right", "right-to-left", "random")
 KINDS = ("equal", "random", "with_zero")
+# (That of Keras gives float32 of float64 on JAX.)
+_EXACT: dict[Any, Callable] = {"tanh": special.tanh}
 
 
 def degrees(size: int, order: Any, units: Sequence[int], kind: str, seed: int) -> Degrees:
@@ -97,18 +101,18 @@ def prepared(
     """
     size = len(degrees[0])
     params = kernels[-1].shape[-1] // size
-    active = keras.activations.get(activation)
+    active = _EXACT.get(activation) or keras.activations.get(activation)
     masked = [
         kernel * ops.convert_to_tensor(mask.astype(keras.backend.standardize_dtype(kernel.dtype)))
         for kernel, mask in zip(kernels, masks(degrees, params), strict=True)
     ]
     added: list[Any] = list(biases) or [0.0 for _ in kernels]
     for number, kernel in enumerate(context_kernels):
-        added[number] = added[number] + ops.matmul(context, kernel)
+        added[number] = added[number] + linalg.matmul(context, kernel)
 
     def run(x: Tensor) -> Tensor:
         for number, (kernel, more) in enumerate(zip(masked, added, strict=True)):
-            x = ops.matmul(x, kernel) + more
+            x = linalg.matmul(x, kernel) + more
             x = active(x) if number + 1 < len(masked) else x
         return ops.reshape(x, (*ops.shape(x)[:-1], size, params))
 
