@@ -134,17 +134,18 @@ def _mixed(parts: list[Any]) -> Any:
     if not isinstance(parts[0], Distribution):
         return np.stack(parts)
     axis, shared = len(parts[0].batch_shape), parts[0].shared_leaves()
+    first = parts[0].leaves()[shared.index(False)]
     stacks = zip(shared, *(part.leaves() for part in parts), strict=True)
     leaves = [
         _the_same(parts[0], each) if alike else np.stack(each, axis=axis) for alike, *each in stacks
     ]
-    logits = np.zeros((*parts[0].batch_shape, len(parts)), parts[0].dtype)
+    logits = np.zeros((*first.shape[:axis], len(parts)), parts[0].dtype)
     # Made of its first element, so that all the others stay NumPy arrays.
-    first = parts[0].with_leaves(
+    components = parts[0].with_leaves(
         [x if alike else x[(0,) * axis] for alike, x in zip(shared, leaves, strict=True)]
     )
     mixture = Categorical.trusted(logits=logits[(0,) * axis])
-    made = MixtureSameFamily.trusted(mixture=mixture, components=first)
+    made = MixtureSameFamily.trusted(mixture=mixture, components=components)
     return made.with_leaves([logits, *leaves])
 
 

@@ -1,5 +1,7 @@
 """Invertible maps of vectors, against their definition and finite differences."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from helpers import float64_scope, gradient, to_numpy
@@ -14,7 +16,7 @@ def autoregressive(order="left-to-right", params=2, context=0, dtype="float64", 
     """A flow of three components with random weights."""
     degrees = masked_networks.degrees(3, order, [6, 6], "with_zero", seed=1)
     widths = (3, 6, 6, 3 * params)
-    shapes = list(zip(widths[:-1], widths[1:], strict=True))
+    shapes = list(pairwise(widths))
     return flows.MaskedAutoregressive(
         [0.7 * RNG.normal(size=shape).astype(dtype) for shape in shapes],
         degrees,

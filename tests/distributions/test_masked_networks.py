@@ -1,5 +1,7 @@
 """Networks each of whose outputs sees only the inputs before its own."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from helpers import to_numpy
@@ -14,7 +16,7 @@ ORDERS = ("left-to-right", "right-to-left", "random", (2, 1, 3, 1, 2))
 def random_network(degrees, params=2, context=0):
     """Kernels, biases and kernels of the context, all without zeros."""
     widths = [len(row) for row in degrees] + [params * len(degrees[0])]
-    shapes = list(zip(widths[:-1], widths[1:], strict=True))
+    shapes = list(pairwise(widths))
 
     def drawn(*shape):
         return ops.convert_to_tensor(RNG.normal(size=shape).astype("float32"))

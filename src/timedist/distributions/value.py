@@ -279,7 +279,7 @@ class Value:
 
     def shared_leaves(self) -> list[bool]:
         """Of each of `leaves()`, whether the batch shares it: whether it has no batch axes."""
-        return self._mapped(lambda _: False, lambda _: True).leaves()
+        return self._map(lambda _: False, lambda _: True).leaves()
 
     def map_leaves(self, function: Callable[[Tensor], Tensor]) -> Any:
         """The same distribution with every tensor replaced by `function(tensor)`.
@@ -291,7 +291,7 @@ class Value:
         Returns:
             A distribution of the same family; nothing is converted or checked.
         """
-        return self._mapped(function, function)
+        return self._map(function, function)
 
     def map_batch(self, function: Callable[[Tensor], Tensor]) -> Any:
         """As `map_leaves`, but leaves the tensors as they are that all the batch shares.
@@ -302,11 +302,11 @@ class Value:
         Returns:
             A distribution of the same family; nothing is converted or checked.
         """
-        return self._mapped(function, lambda x: x)
+        return self._map(function, lambda x: x)
 
-    def _mapped(self, function: Callable, of_shared: Callable) -> Any:
+    def _map(self, function: Callable, of_shared: Callable) -> Any:
         children = [
-            c._mapped(function, of_shared)
+            c._map(function, of_shared)
             if isinstance(c, Value)
             else (of_shared if shared else function)(c)
             for c, shared in zip(self._children(), self._are_shared(), strict=True)

@@ -46,8 +46,8 @@ class FlowHead(DistributionLayer):
         event_shape: int | Sequence[int],
         num_transforms: int = 4,
         hidden_units: Sequence[int] = (32, 32),
-        activation: Any = "silu",
-        log_scale_bound: float | None = 5.0,
+        activation: Any = "relu",
+        log_scale_bound: float | None = 2.0,
         kernel_initializer: Any = "glorot_uniform",
         kernel_regularizer: Any = None,
         convert_to_tensor_fn: Any = None,
@@ -91,12 +91,13 @@ class FlowHead(DistributionLayer):
                 f"The layer {self.name!r} ({type(self).__name__}) takes a known number of features "
                 f"on the last axis, got shape {tuple(input_shape)}"
             )
+        self.num_features = int(input_shape[-1])
         self.networks = [
             AutoregressiveNetwork(
                 params=2,
                 event_shape=self.event_shape,
                 conditional=True,
-                conditional_event_shape=input_shape[-1],
+                conditional_event_shape=self.num_features,
                 hidden_units=self.hidden_units,
                 input_order=self._order(number),
                 hidden_degrees="equal" if self.keeps_first else "with_zero",
@@ -128,7 +129,7 @@ class FlowHead(DistributionLayer):
         )
 
     def _check_features(self, context: Tensor) -> None:
-        (wanted,) = self.networks[0].conditional_event_shape
+        wanted = self.num_features
         if context.shape[-1] != wanted:
             raise ValueError(
                 f"The layer {self.name!r} ({type(self).__name__}) was built for {wanted} features, "
@@ -164,9 +165,10 @@ class MaskedAutoregressiveFlow(FlowHead):
         event_shape: the number of components of one draw, an int or a tuple of one.
         num_transforms: the number of networks, one after the other. Default 4.
         hidden_units: the sizes of the hidden layers of each network. Default `(32, 32)`.
-        activation: of the hidden layers. Default `"silu"`.
+        activation: of the hidden layers. Default `"relu"`.
         log_scale_bound: number b: each transform scales by $e^{b \tanh(s / b)}$, a factor between
-            $e^{-b}$ and $e^b$, so that no step of training overflows. Default 5; `None` for $e^s$.
+            $e^{-b}$ and $e^b$, so that one outlier does not spoil the score. Default 2; `None` for
+            $e^s$.
         kernel_initializer: of the kernels but the last of each network, which start at zero, so
             that a fresh head gives the standard normal distribution. Default `"glorot_uniform"`.
         kernel_regularizer: of the kernels. Default `None`.
@@ -208,8 +210,8 @@ class RealNVP(FlowHead):
         event_shape: the number of components of one draw, at least 2, an int or a tuple of one.
         num_transforms: the number of networks, one after the other, at least 2. Default 6.
         hidden_units: as for `MaskedAutoregressiveFlow`. Default `(32, 32)`.
-        activation: likewise. Default `"silu"`.
-        log_scale_bound: likewise. Default 5.
+        activation: likewise. Default `"relu"`.
+        log_scale_bound: likewise. Default 2.
         kernel_initializer: likewise. Default `"glorot_uniform"`.
         kernel_regularizer: likewise. Default `None`.
         convert_to_tensor_fn: as for `DistributionLayer`. Default `None`: no conversion.

@@ -186,7 +186,8 @@ class AutoregressiveNetwork(keras.Layer):
             if self.use_bias:
                 self.biases.append(self._bias(f"bias_{number}", width))
             if self.conditional and (number == 0 or self.conditional_input_layers == "all_layers"):
-                shape, start = (*self.conditional_event_shape, width), _fresh(initializer)
+                features = (self.conditional_event_shape or ())[0]
+                shape, start = (features, width), _fresh(initializer)
                 name = f"conditional_kernel_{number}"
                 self.conditional_kernels.append(self._kernel(name, shape, start))
         self.built = True
