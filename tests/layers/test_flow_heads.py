@@ -115,6 +115,10 @@ def test_predictions_of_many_batches_keep_the_weights():
         to_numpy(whole.log_prob(Y)), to_numpy(expected.log_prob(Y)), rtol=1e-5, atol=1e-5
     )
     assert tuple(whole[-1].sample(2, seed=1).shape) == (2, 5, 3)
+    score = losses.EnergyScore(4)
+    np.testing.assert_allclose(
+        to_numpy(score(Y, whole)), to_numpy(score(Y, whole._on_device())), rtol=1e-6
+    )
 
 
 def test_predictions_with_draws_of_the_weights_in_front():
