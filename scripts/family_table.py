@@ -69,8 +69,10 @@ def formula(cls: type) -> str:
 def described(row: fields.Field) -> str:
     """A parameter with what it may be."""
     if isinstance(row, fields.Component):
-        one = "a transform" if row.name == "transform" else "a distribution"
-        return f"`{row.name}` {'distributions' if row.many else one}"
+        kind = {"transform": "a transform", "transforms": "flows"}.get(row.name)
+        return f"`{row.name}` {kind or ('distributions' if row.many else 'a distribution')}"
+    if isinstance(row, fields.Shared):
+        return f"`{row.name}` tensors that the batch shares"
     if isinstance(row, fields.Static):
         name = f"`{row.name}` plain"
         return name if row.default is fields.REQUIRED else f"[{name}, {row.default}]"

@@ -16,6 +16,15 @@ def _normal_of_halves(distributions):
     return make
 
 
+def _vector_of_halves(distributions):
+    def make(t):
+        return distributions.MultivariateNormalDiag(
+            loc=t[..., :3], scale_diag=0.1 + t[..., 3:] ** 2
+        )
+
+    return make
+
+
 # What takes `layers` and `distributions` of either side and gives the size of the parameters and a
 # head, both as in a program that was written for TFP.
 HEADS = {
@@ -67,6 +76,40 @@ HEADS = {
     ),
 }
 CONVERSIONS = ("mean", "stddev", "variance")
+NETWORKS = {
+    "plain": {"params": 2},
+    "orders": {"params": 3, "input_order": "right-to-left", "hidden_units": [7, 5]},
+    "conditional": {"params": 2, "hidden_units": [6, 9], "activation": "relu"},
+    "first layer": {"params": 1, "hidden_units": [6, 9], "conditional_input_layers": "first_layer"},
+}
+
+
+def network(autoregressive_network, name):
+    """A masked network of three components, with or without a conditional input of two."""
+    conditional = {"conditional": True, "conditional_event_shape": [2]}
+    more = {} if name in ("plain", "orders") else conditional
+    return autoregressive_network(event_shape=[3], **NETWORKS[name], **more)
+
+
+def flow(keras, layers, distributions, autoregressive_network):
+    """A network whose distribution two flows transform, as in the example of `tfp.layers`."""
+    transforms = [
+        layers.AutoregressiveTransform(
+            autoregressive_network(
+                params=2, hidden_units=[10], activation="relu", input_order=order
+            )
+        )
+        for order in ("left-to-right", "right-to-left")
+    ]
+    make = _vector_of_halves(distributions)
+    return keras.Sequential(
+        [
+            keras.Input((4,)),
+            keras.layers.Dense(6),
+            layers.DistributionLambda(make),
+            *transforms,
+        ]
+    )
 
 
 def model(keras, layers, distributions, name):
@@ -115,7 +158,36 @@ def _tfp_side(given):
         head = converted(tfp.layers, tfp.distributions, name)
         raw = given["IndependentLogistic.raw"]
         answers[f"converted.{name}"] = tf.convert_to_tensor(head(tf.constant(raw)))
+    answers |= _flows_of_tfp(given, rng)
     return {key: np.asarray(answer) for key, answer in answers.items()}
+
+
+def _flows_of_tfp(given, rng):
+    import tensorflow_probability as tfp
+    import tf_keras
+
+    answers = {}
+
+    def filled(layer, name):
+        """Random weights; those a mask forbids stay zero."""
+        weights = layer.get_weights()
+        weights = [
+            w + rng.normal(size=w.shape) * ((w != 0.0) if w.ndim == 2 else 1.0) for w in weights
+        ]
+        layer.set_weights(weights)
+        answers.update({f"{name}.weight{i}": w for i, w in enumerate(weights)})
+
+    for name in NETWORKS:
+        layer = network(tfp.bijectors.AutoregressiveNetwork, name)
+        layer.build((None, 3))
+        filled(layer, f"network.{name}")
+        more = [] if name in ("plain", "orders") else [given["flow.context"]]
+        answers[f"network.{name}"] = layer(given["flow.y"], *more)
+    model = flow(tf_keras, tfp.layers, tfp.distributions, tfp.bijectors.AutoregressiveNetwork)
+    model(given["flow.x"])
+    filled(model, "flow")
+    answers["flow.log_prob"] = model(given["flow.x"]).log_prob(given["flow.y"])
+    return answers
 
 
 if __name__ == "__main__":

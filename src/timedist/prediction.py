@@ -33,7 +33,7 @@ class ParameterView(keras.Model):
             _refuse_native(x, self.model.name)
             _refuse_joint(x, self.model.name)
         self.__dict__["structure"] = keras.tree.map_structure(_skeleton, outputs)
-        return [leaf for x in flat for leaf in (x.leaves() if isinstance(x, Distribution) else [x])]
+        return [leaf for x in flat for leaf in _tensors(x)]
 
     def make_predict_function(self, force: bool = False) -> None:
         """Bring every batch to the host: Keras would keep all of them on the device to the end."""
@@ -61,7 +61,11 @@ class ParameterView(keras.Model):
         self.batches.clear()
         try:
             self.predict(x, **options)
-            return [np.concatenate(parts) for parts in zip(*self.batches, strict=True)]
+            shared = [flag for x in keras.tree.flatten(self.structure) for flag in _are_shared(x)]
+            return [
+                parts[0][0] if alike else np.concatenate(parts)
+                for alike, *parts in zip(shared, *self.batches, strict=True)
+            ]
         finally:
             self.batches.clear()
 
@@ -129,14 +133,19 @@ def _mixed(parts: list[Any]) -> Any:
     """The mixture of predicted distributions, or predicted arrays side by side."""
     if not isinstance(parts[0], Distribution):
         return np.stack(parts)
-    axis = len(parts[0].batch_shape)
-    stacks = zip(*(part.leaves() for part in parts), strict=True)
-    leaves = [np.stack(leaves, axis=axis) for leaves in stacks]
-    logits = np.zeros(leaves[0].shape[: axis + 1], parts[0].dtype)
+    axis, shared = len(parts[0].batch_shape), parts[0].shared_leaves()
+    first = parts[0].leaves()[shared.index(False)]
+    stacks = zip(shared, *(part.leaves() for part in parts), strict=True)
+    leaves = [
+        _the_same(parts[0], each) if alike else np.stack(each, axis=axis) for alike, *each in stacks
+    ]
+    logits = np.zeros((*first.shape[:axis], len(parts)), parts[0].dtype)
     # Made of its first element, so that all the others stay NumPy arrays.
-    first = parts[0].with_leaves([leaf[(0,) * axis] for leaf in leaves])
+    components = parts[0].with_leaves(
+        [x if alike else x[(0,) * axis] for alike, x in zip(shared, leaves, strict=True)]
+    )
     mixture = Categorical.trusted(logits=logits[(0,) * axis])
-    made = MixtureSameFamily.trusted(mixture=mixture, components=first)
+    made = MixtureSameFamily.trusted(mixture=mixture, components=components)
     return made.with_leaves([logits, *leaves])
 
 
@@ -175,6 +184,28 @@ def _refuse_joint(x: Any, model: str) -> None:
             "the model itself, on all rows at once, or let it return one for every row (a "
             "`timedist.layers.VariationalGaussianProcess` with `joint=False`)."
         )
+
+
+def _tensors(x: Any) -> list:
+    """All tensors of an output; those the batch shares have an axis in front that stands for it."""
+    if not isinstance(x, Distribution):
+        return [x]
+    flags = zip(x.leaves(), x.shared_leaves(), strict=True)
+    return [leaf[None] if shared else leaf for leaf, shared in flags]
+
+
+def _are_shared(skeleton: Any) -> list[bool]:
+    return skeleton.shared_leaves() if isinstance(skeleton, Distribution) else [False]
+
+
+def _the_same(part: Distribution, draws: list[np.ndarray]) -> np.ndarray:
+    """A tensor that the batch shares, and so all components of a mixture."""
+    if not all(np.array_equal(draws[0], other) for other in draws[1:]):
+        raise ValueError(
+            f"timedist.predict: every draw of the weights gives {part!r} other networks, and those "
+            "of a mixture's components are the same; call `timedist.predict` once for each draw"
+        )
+    return draws[0]
 
 
 def _skeleton(x: Any) -> Any:

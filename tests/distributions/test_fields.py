@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from helpers import to_numpy
+from helpers import BACKEND, to_numpy
 from keras import ops
 
-from timedist.distributions import Distribution, constraints, parameter, static
+from timedist.distributions import Distribution, constraints, parameter, shared, static
 
 
 class Rayleigh(Distribution):
@@ -51,3 +51,29 @@ def test_the_table_is_read_from_the_class():
     assert Rayleigh.scale.constraint is constraints.positive
     with pytest.raises(AttributeError, match="immutable"):
         Rayleigh().scale = 2.0
+
+
+class Polynomial(Distribution):
+    """Normal around a polynomial of `x`, whose coefficients all the batch shares."""
+
+    x: object = parameter(constraints.real)
+    coefficients: object = shared()
+
+    def _mean(self):
+        return sum(c * self.x**i for i, c in enumerate(self.coefficients))
+
+
+def test_tensors_that_the_batch_shares():
+    d = Polynomial([[0.0, 1.0, 2.0]] * 2, [np.float64(1.0), np.zeros(3)])
+    assert d.dtype == "float64" or BACKEND == "jax"
+    assert d.shared_leaves() == [False, True, True]
+    part = d[0]
+    assert part.batch_shape == (3,)
+    assert part.coefficients[1] is d.coefficients[1]
+    np.testing.assert_array_equal(to_numpy(part.mean()), np.ones(3))
+    doubled = d.map_leaves(lambda leaf: 2.0 * leaf), d.map_batch(lambda leaf: 2.0 * leaf)
+    assert [float(to_numpy(each.coefficients[0])) for each in doubled] == [2.0, 1.0]
+    assert to_numpy(doubled[1].x)[0, 1] == 2.0
+    assert isinstance(d.get_config()["coefficients"][1], np.ndarray)
+    with pytest.raises(TypeError, match="coefficients must be a list or a tuple of tensors"):
+        Polynomial(0.0, 1.0)

@@ -55,6 +55,8 @@ def given():
             event_shape = (3,)
         arrays[f"{name}.raw"] = raw
         arrays[f"{name}.value"] = value_of(name, event_shape, rng)
+    for key, size in (("x", 4), ("y", 3), ("context", 2)):
+        arrays[f"flow.{key}"] = rng.normal(size=(8, size)).astype("float32")
     return arrays
 
 
@@ -101,3 +103,27 @@ def test_conversions_are_those_of_tfp(name, given, theirs):
     assert head.convert_to_tensor_fn == name
     mine = to_numpy(head(given["IndependentLogistic.raw"]))
     np.testing.assert_allclose(mine, theirs[f"converted.{name}"], rtol=1e-5, atol=1e-5)
+
+
+def weights_of(theirs, name):
+    """What TFP's layer has been filled with, in its order."""
+    number = sum(key.startswith(f"{name}.weight") for key in theirs)
+    return [theirs[f"{name}.weight{i}"] for i in range(number)]
+
+
+@pytest.mark.parametrize("name", ported.NETWORKS)
+def test_weights_of_masked_networks_carry_over(name, given, theirs):
+    network = ported.network(layers.AutoregressiveNetwork, name)
+    network.build((None, 3))
+    network.set_weights(weights_of(theirs, f"network.{name}"))
+    more = [given["flow.context"]] if network.conditional else []
+    mine = to_numpy(network(given["flow.y"], *more))
+    np.testing.assert_allclose(mine, theirs[f"network.{name}"], rtol=1e-5, atol=1e-5)
+
+
+def test_weights_of_flows_carry_over(given, theirs):
+    model = ported.flow(keras, layers, timedist.distributions, layers.AutoregressiveNetwork)
+    model.set_weights(weights_of(theirs, "flow"))
+    mine = to_numpy(model(given["flow.x"]).log_prob(given["flow.y"]))
+    assert np.ptp(theirs["flow.log_prob"]) > 1.0
+    np.testing.assert_allclose(mine, theirs["flow.log_prob"], rtol=1e-5, atol=1e-5)

@@ -1,6 +1,6 @@
 """Probability distributions as immutable values, on every Keras backend."""
 
-from timedist.distributions import constraints, kernels, transforms
+from timedist.distributions import constraints, flows, kernels, transforms
 from timedist.distributions.base import Distribution
 from timedist.distributions.binned import Binned
 from timedist.distributions.binomial import BetaBinomial, Binomial
@@ -18,7 +18,7 @@ from timedist.distributions.discrete import (
     OrderedLogistic,
 )
 from timedist.distributions.empirical import Deterministic, Empirical
-from timedist.distributions.fields import component, parameter, static
+from timedist.distributions.fields import component, parameter, shared, static
 from timedist.distributions.gamma import Gamma, InverseGamma
 from timedist.distributions.gaussian_processes import (
     GaussianProcessMarginals,
@@ -32,6 +32,7 @@ from timedist.distributions.multivariate import (
     MultivariateNormalTriL,
     MultivariateStudentTTriL,
 )
+from timedist.distributions.normalizing_flow import NormalizingFlow
 from timedist.distributions.pareto import GeneralizedPareto, Pareto
 from timedist.distributions.positive import (
     Exponential,
@@ -93,6 +94,7 @@ __all__ = [
     "MultivariateStudentTTriL",
     "NegativeBinomial",
     "Normal",
+    "NormalizingFlow",
     "OneHotCategorical",
     "OrderedLogistic",
     "Pareto",
@@ -113,8 +115,10 @@ __all__ = [
     "ZeroInflated",
     "component",
     "constraints",
+    "flows",
     "kernels",
     "parameter",
+    "shared",
     "static",
     "transforms",
 ]

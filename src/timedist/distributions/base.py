@@ -37,7 +37,8 @@ class DistributionTypeError(TypeError, ValueError):
 
 
 @dataclass_transform(
-    field_specifiers=(fields.parameter, fields.component, fields.static), frozen_default=True
+    field_specifiers=(fields.parameter, fields.component, fields.shared, fields.static),
+    frozen_default=True,
 )
 class Distribution(Value):
     """A batch of probability distributions of one family, as an immutable value.
@@ -113,7 +114,7 @@ class Distribution(Value):
     def __getitem__(self, index: Any) -> Any:
         """Slice the batch axes, e.g. `d[:, -1]` is the last step of every sequence."""
         index = shapes.full_index(index, len(self.batch_shape), self._family)
-        return self.map_leaves(lambda leaf: leaf[index])
+        return self.map_batch(lambda leaf: leaf[index])
 
     def __len__(self) -> int:
         if not self.batch_shape:
@@ -133,7 +134,7 @@ class Distribution(Value):
             A distribution with the same number of batch elements.
         """
         rank = len(self.batch_shape)
-        return self.map_leaves(lambda x: ops.reshape(x, (*shape, *ops.shape(x)[rank:])))
+        return self.map_batch(lambda x: ops.reshape(x, (*shape, *ops.shape(x)[rank:])))
 
     # --- arrays --------------------------------------------------------------------------------
 
@@ -391,7 +392,7 @@ class Distribution(Value):
     def _in_batch_of(self, like: Tensor) -> Any:
         """The distribution broadcast to a batch shape."""
         rank = len(self.batch_shape)
-        return self.map_leaves(
+        return self.map_batch(
             lambda x: ops.broadcast_to(x, (*ops.shape(like), *ops.shape(x)[rank:]))
         )
 
@@ -457,7 +458,8 @@ class Distribution(Value):
 
     def _zeros(self) -> Tensor:
         """Zeros of the batch shape, whose sizes may be unknown."""
-        given = (row for row in self.table if not isinstance(row, fields.Static))
+        plain = (fields.Static, fields.Shared)
+        given = (row for row in self.table if not isinstance(row, plain))
         row = next(r for r in given if self._values.get(r.name) is not None)
         value = self._values[row.name]
         if isinstance(row, fields.Parameter):

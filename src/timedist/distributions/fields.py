@@ -81,6 +81,14 @@ class Component(Field):
         self.many = many
 
 
+class Shared(Field):
+    """A tuple of tensors without batch axes, the same for all the batch: weights of a network.
+
+    Gradients flow to them as to parameters, but slices, reshapes and predictions of many batches
+    leave them as they are.
+    """
+
+
 class Static(Field):
     """A plain, hashable Python value."""
 
@@ -112,6 +120,11 @@ def probs_of_categories() -> Any:
 def component(*, many: bool = False) -> Any:
     """Declare a distribution that the family is made of, or with `many` a tuple of them."""
     return Component(many)
+
+
+def shared(default: Any = REQUIRED) -> Any:
+    """Declare a tuple of tensors that all the batch shares; see `Shared`."""
+    return Shared(default)
 
 
 def static(default: Any = REQUIRED) -> Any:

@@ -265,7 +265,7 @@ def _mixed_marginals(whole: Any) -> MixtureSameFamily:
     """The mixtures of the marginals of the components, for each component of the event."""
     rank, batch = whole._rank, len(whole.batch_shape)
     # The axis of the components goes behind the event axes, which are batch axes now.
-    parts = whole.components.marginals().map_leaves(lambda x: ops.moveaxis(x, batch, batch + rank))
+    parts = whole.components.marginals().map_batch(lambda x: ops.moveaxis(x, batch, batch + rank))
     logits = whole.mixture._log_probs()
     logits = ops.reshape(logits, (*ops.shape(logits)[:-1], *(1,) * rank, -1))
     logits = ops.broadcast_to(logits, ops.shape(parts._zeros()))

@@ -27,8 +27,8 @@ _PACKAGE = "timedist.distributions"
 class Value:
     """An immutable object made of tensors, other values and plain Python values.
 
-    A subclass declares its table with `parameter`, `component` and `static` in its body; the
-    constructor, validation, broadcasting and the pytree protocols follow from it.
+    A subclass declares its table with `parameter`, `component`, `shared` and `static` in its body;
+    the constructor, validation, broadcasting and the pytree protocols follow from it.
     """
 
     table: ClassVar[tuple[fields.Field, ...]] = ()
@@ -72,10 +72,12 @@ class Value:
     def _prepared(self, values: dict[str, Any]) -> dict[str, Any]:
         self._check_alternatives(values)
         given = [r for r in self._parameters() if values[r.name] is not None]
-        inside = self._check_components(values)
+        inside = [*self._check_components(values), *self._check_shared(values)]
         dtype = common_dtype([*(values[r.name] for r in given), *inside])
         for part in self._components():
             values[part.name] = in_dtype(values[part.name], dtype)
+        for name in self._shared_names():
+            values[name] = tuple(self._to_tensor(name, x, dtype) for x in values[name])
         tensors = [self._to_tensor(r.name, values[r.name], dtype) for r in given]
         for row, tensor in zip(given, self._broadcast(given, tensors), strict=True):
             values[row.name] = tensor
@@ -98,6 +100,16 @@ class Value:
                 )
             leaves.extend(leaf for part in parts for leaf in part.leaves())
         return leaves
+
+    def _check_shared(self, values: dict[str, Any]) -> list[Any]:
+        """The tensors that all the batch shares."""
+        for name in self._shared_names():
+            if not isinstance(values[name], (list, tuple)):
+                raise TypeError(
+                    f"{type(self).__name__}: {name} must be a list or a tuple of tensors, got "
+                    f"{type(values[name]).__name__}"
+                )
+        return [x for name in self._shared_names() for x in values[name]]
 
     def _check_alternatives(self, values: dict[str, Any]) -> None:
         for row in self._parameters():
@@ -175,6 +187,10 @@ class Value:
     def _components(cls) -> list[fields.Component]:
         return [row for row in cls.table if isinstance(row, fields.Component)]
 
+    @classmethod
+    def _shared_names(cls) -> list[str]:
+        return [row.name for row in cls.table if isinstance(row, fields.Shared)]
+
     def _given(self) -> list[tuple[str, Any]]:
         """Names and values of what is given: tensors, distributions and tuples of these."""
         return [
@@ -190,10 +206,19 @@ class Value:
             children.extend(value if isinstance(value, tuple) else (value,))
         return children
 
+    def _are_shared(self) -> list[bool]:
+        """Of each child, whether it is a tensor without batch axes."""
+        names = self._shared_names()
+        return [
+            name in names
+            for name, value in self._given()
+            for _ in (value if isinstance(value, tuple) else (value,))
+        ]
+
     def _structure(self) -> tuple:
         """Everything but the tensors, hashable: what is given, and the static values.
 
-        What is given is a name and, for a tuple of distributions, their number.
+        What is given is a name and, for a tuple of distributions or tensors, their number.
         """
         names = tuple(
             (name, len(value) if isinstance(value, tuple) else None)
@@ -237,11 +262,7 @@ class Value:
 
     def get_config(self) -> dict[str, Any]:
         """What the constructor takes, with arrays for tensors: Keras saves distributions by it."""
-        return {
-            name: compat.to_numpy(value) if compat.is_tensor(value) else value
-            for name, value in self._values.items()
-            if value is not None
-        }
+        return {name: _plain(value) for name, value in self._values.items() if value is not None}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
@@ -256,8 +277,24 @@ class Value:
             flat.extend(child.leaves() if isinstance(child, Value) else [child])
         return flat
 
+    def shared_leaves(self) -> list[bool]:
+        """Of each of `leaves()`, whether the batch shares it: whether it has no batch axes."""
+        return self._map(lambda _: False, lambda _: True).leaves()
+
     def map_leaves(self, function: Callable[[Tensor], Tensor]) -> Any:
-        """The same distribution with every parameter tensor replaced by `function(tensor)`.
+        """The same distribution with every tensor replaced by `function(tensor)`.
+
+        Args:
+            function: takes and returns a tensor; its leading axes are the batch axes, unless it is
+                one of those the batch shares. For a function of the batch axes see `map_batch`.
+
+        Returns:
+            A distribution of the same family; nothing is converted or checked.
+        """
+        return self._map(function, function)
+
+    def map_batch(self, function: Callable[[Tensor], Tensor]) -> Any:
+        """As `map_leaves`, but leaves the tensors as they are that all the batch shares.
 
         Args:
             function: takes and returns a tensor whose leading axes are the batch axes.
@@ -265,9 +302,14 @@ class Value:
         Returns:
             A distribution of the same family; nothing is converted or checked.
         """
+        return self._map(function, lambda x: x)
+
+    def _map(self, function: Callable, of_shared: Callable) -> Any:
         children = [
-            c.map_leaves(function) if isinstance(c, Value) else function(c)
-            for c in self._children()
+            c._map(function, of_shared)
+            if isinstance(c, Value)
+            else (of_shared if shared else function)(c)
+            for c, shared in zip(self._children(), self._are_shared(), strict=True)
         ]
         return self._rebuilt(self._structure(), children)
 
@@ -321,7 +363,8 @@ def _home_of(cls: type) -> str | None:
     module = cls.__module__
     if not module.startswith(_PACKAGE):
         return None
-    return module if module.endswith((".transforms", ".kernel", ".kernels")) else _PACKAGE
+    own = (".transforms", ".flows", ".kernel", ".kernels")
+    return module if module.endswith(own) else _PACKAGE
 
 
 def _signature(table: tuple[fields.Field, ...]) -> inspect.Signature:
@@ -333,6 +376,13 @@ def _signature(table: tuple[fields.Field, ...]) -> inspect.Signature:
 
 def _default(field: fields.Field) -> Any:
     return inspect.Parameter.empty if field.default is fields.REQUIRED else field.default
+
+
+def _plain(value: Any) -> Any:
+    """Arrays for tensors, also for those in a tuple."""
+    if isinstance(value, tuple):
+        return tuple(map(_plain, value))
+    return compat.to_numpy(value) if compat.is_tensor(value) else value
 
 
 def in_dtype(value: Any, dtype: str) -> Any:

@@ -98,6 +98,9 @@ class NativeDistribution(Distribution):
     def _children(self) -> list:
         return list(self._values["leaves"])
 
+    def _are_shared(self) -> list[bool]:
+        return [False for _ in self._values["leaves"]]
+
     def _structure(self) -> tuple:
         return self._values["origin"], self._values["reshaped"]
 

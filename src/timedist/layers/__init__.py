@@ -38,6 +38,15 @@ from timedist.layers.families import (
     IndependentVonMises,
     IndependentWeibull,
 )
+from timedist.layers.flow_heads import (
+    FlowHead,
+    MaskedAutoregressiveFlow,
+    RealNVP,
+)
+from timedist.layers.flows import (
+    AutoregressiveNetwork,
+    AutoregressiveTransform,
+)
 from timedist.layers.gaussian_processes import (
     KernelProvider,
     VariationalGaussianProcess,
@@ -130,6 +139,8 @@ from timedist.layers.vectors import (
 )
 
 __all__ = [
+    "AutoregressiveNetwork",
+    "AutoregressiveTransform",
     "BayesianLayer",
     "Binned",
     "BlockwiseInitializer",
@@ -154,6 +165,7 @@ __all__ = [
     "DistributionLambda",
     "DistributionLayer",
     "EmbeddingReparameterization",
+    "FlowHead",
     "GRUReparameterization",
     "Head",
     "HurdleGamma",
@@ -193,6 +205,7 @@ __all__ = [
     "KernelProvider",
     "LSTMReparameterization",
     "LogProb",
+    "MaskedAutoregressiveFlow",
     "Mean",
     "Median",
     "MixtureBeta",
@@ -218,6 +231,7 @@ __all__ = [
     "OrderedLogistic",
     "Quantile",
     "QuantileGrid",
+    "RealNVP",
     "RecurrentReparameterization",
     "Sample",
     "Statistic",

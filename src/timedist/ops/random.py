@@ -58,7 +58,7 @@ def seed_from(seed: int, tensors: Iterable[Tensor]) -> StepSeed:
     """
     bits: Any = 0
     for x in tensors:
-        single = ops.cast(ops.stop_gradient(x), "float32")
+        single = ops.cast(ops.stop_gradient(ops.convert_to_tensor(x)), "float32")
         bits = 31 * bits + ops.sum(ops.view(single, "int32"))
     key = draw_key(seed)
     mixed = ops.cast(ops.bitwise_and(ops.cast(bits, "int32"), 0x3FFFFFFF), key.dtype)
