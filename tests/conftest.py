@@ -2,12 +2,17 @@
 
 import gc
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
 
 BACKENDS = ("jax", "tensorflow", "torch")
-MOST_MAPS = 20000  # Linux allows a process 65530
+MOST_MAPS = 40000  # Linux allows a process 65530
+QUICK_TO_COMPILE = (
+    "--xla_cpu_use_fusion_emitters=false",
+    "--xla_cpu_parallel_codegen_split_count=1",
+)
 
 
 def pytest_addoption(parser):
@@ -24,7 +29,12 @@ def pytest_configure(config):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Compiling is most of what a test costs on JAX; optimising tiny programs is half of that.
     os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
+    os.environ.setdefault("XLA_FLAGS", " ".join(QUICK_TO_COMPILE))
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # workers find the one of their controller
+        config.compiled = tempfile.TemporaryDirectory()
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = config.compiled.name
+        os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+        os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
     # One thread a worker: threads that wait for each other's core cost more than they bring.
     for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
         os.environ.setdefault(name, "1")
