@@ -11,13 +11,20 @@ from helpers import BACKEND
 
 import timedist
 from timedist.layers import (
+    DenseFlipout,
+    EmbeddingReparameterization,
     IndependentNegativeBinomial,
+    LSTMReparameterization,
+    MaskedAutoregressiveFlow,
     MixtureNormal,
+    MultivariateNormalTriL,
     TimeDistributed,
+    VariationalGaussianProcess,
+    WeightNorm,
 )
 from timedist.losses import NegativeLogLikelihood
 
-OTHERS = ("tensorflow", "torch")
+OTHERS = sorted({"jax", "tensorflow", "torch"} - {BACKEND})
 LOADER = """
 import sys
 import keras, numpy as np, timedist
@@ -26,6 +33,9 @@ model = keras.models.load_model(folder + "/model.keras", safe_mode=True)
 predicted = timedist.predict(model, np.load(folder + "/x.npy"), verbose=0)
 leaves = [leaf for d in predicted for leaf in d.leaves()]
 np.savez(folder + "/" + keras.backend.backend() + ".npz", *leaves)
+uncertain = keras.models.load_model(folder + "/uncertain.keras", safe_mode=True)
+np.savez(folder + "/" + keras.backend.backend() + "-uncertain.npz", *uncertain.get_weights())
+assert np.isfinite(uncertain.evaluate(*np.load(folder + "/ids.npy"), verbose=0))
 print(*[repr(d) for d in predicted], sep="\\n")
 """
 
@@ -43,17 +53,38 @@ def trained(tmp_path_factory):
     outputs = [
         TimeDistributed(step)(hidden),
         IndependentNegativeBinomial()(TimeDistributed(keras.layers.Dense(2))(hidden)),
+        MultivariateNormalTriL(2)(WeightNorm(keras.layers.Dense(5))(hidden)),
+        MaskedAutoregressiveFlow(2, num_transforms=2, hidden_units=(4,))(hidden),
+        VariationalGaussianProcess(3, "matern_three_halves")(hidden),
     ]
     model = keras.Model(inputs, outputs)
     model.compile(keras.optimizers.Adam(0.05), [NegativeLogLikelihood() for _ in outputs])
-    y = [x[..., :2], np.floor(np.abs(x[..., 0]))]
+    y = [x[..., :2], np.floor(np.abs(x[..., 0])), x[..., :2], x[..., :2], x[..., :1]]
     model.fit(x, y, epochs=3, verbose=0)
     model.save(folder / "model.keras")
     np.save(folder / "x.npy", x)
+    train_uncertain(folder)
     return folder, timedist.predict(model, x, verbose=0)
 
 
-@pytest.mark.skipif(BACKEND != "jax", reason="runs once, from the session on JAX")
+def train_uncertain(folder):
+    """A model whose weights are random: its posteriors and the number of sequences are saved."""
+    ids = np.random.default_rng(0).integers(0, 5, (2, 16, 6))
+    model = keras.Sequential(
+        [
+            keras.Input((6,)),
+            EmbeddingReparameterization(5, 3),
+            LSTMReparameterization(3, return_sequences=True),
+            DenseFlipout(1),
+        ]
+    )
+    model.compile("adam", "mse")
+    model.fit(*ids, verbose=0)
+    model.save(folder / "uncertain.keras")
+    np.save(folder / "ids.npy", ids)
+    np.savez(folder / "uncertain.npz", *model.get_weights())
+
+
 @pytest.mark.parametrize("other", OTHERS)
 def test_the_other_backends_agree(trained, other):
     folder, expected = trained
@@ -65,7 +96,10 @@ def test_the_other_backends_agree(trained, other):
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.split("\n")[-3:-1] == [repr(distribution) for distribution in expected]
+    assert done.stdout.split("\n")[-6:-1] == [repr(distribution) for distribution in expected]
+    weights, same = (np.load(folder / f"{name}uncertain.npz") for name in (f"{other}-", ""))
+    for name in same.files:
+        np.testing.assert_array_equal(weights[name], same[name])
     found = np.load(folder / f"{other}.npz")
     leaves = [leaf for distribution in expected for leaf in distribution.leaves()]
     assert len(found.files) == len(leaves)
