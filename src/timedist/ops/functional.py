@@ -63,6 +63,11 @@ def value_and_gradient(function: Callable, *arrays: Any) -> tuple[np.ndarray, tu
     return compat.to_numpy(value), tuple(compat.to_numpy(g) for g in gradients)
 
 
+def in_one_program(function: Callable) -> Callable:
+    """`function` compiled on JAX, which otherwise compiles every operation by itself."""
+    return compiled(function) if compat.backend_name() == "jax" else function
+
+
 def compiled_gradient(function: Callable) -> Callable:
     """A function of tensors that gives `(value, gradients)`, compiled on JAX and TensorFlow."""
     if compat.backend_name() == "tensorflow":

@@ -80,8 +80,7 @@ def slices_are_distributions_of_the_slice(case: Case) -> None:
     assert_close(part.log_prob(x[:, 1:]), expected, 1e-5, 1.0, f"{case} sliced")
     wide = d.reshape_batch((1, *d.batch_shape))
     assert wide.batch_shape == (1, *d.batch_shape)
-    values = x.reshape(len(x), 1, *x.shape[1:])
-    scores = array(wide.log_prob(values))[:, 0]
+    scores = array(wide.log_prob(x[:, None]))[:, 0]
     assert_close(scores, results["log_prob"], 1e-5, 1.0, f"{case} reshaped")
 
 

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from conformance import serialized
+from conformance import check_layer, serialized
 from helpers import to_numpy
 from models import QUICK
 
@@ -13,6 +13,21 @@ from timedist.ops import compat
 
 RNG = np.random.default_rng(0)
 K = RNG.integers(0, 5, size=(8, 6))
+
+
+@keras.saving.register_keras_serializable("test_embedding")
+class Largest(keras.layers.Layer):
+    """The number of the largest feature."""
+
+    supports_masking = True
+
+    def call(self, x):
+        return keras.ops.argmax(x, axis=-1)
+
+
+def test_conformance(tmp_path):
+    options = {"kl_weight": 0.01, "seed": 1}
+    check_layer(lambda: EmbeddingReparameterization(5, 3, **options), tmp_path, 5, (Largest,))
 
 
 def test_a_category_has_one_vector_in_a_batch():

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from conformance import check_layer
 from helpers import to_numpy
 from keras import ops
 from models import QUICK
@@ -34,6 +35,17 @@ THERE = np.arange(T) < LENGTHS[:, None]
 def prior():
     """A standard normal vector."""
     return Independent(Normal(np.zeros(D, "float32"), 1.0))
+
+
+@pytest.mark.parametrize("way", ["layer", "regularizer"])
+def test_conformance(way, tmp_path):
+    if way == "layer":
+        check_layer(
+            lambda: KLDivergenceAddLoss(prior()), tmp_path, 2 * D, (lambda: IndependentNormal(D),)
+        )
+    else:
+        penalty = KLDivergenceRegularizer(prior())
+        check_layer(lambda: IndependentNormal(D, activity_regularizer=penalty), tmp_path, 2 * D)
 
 
 def encoder(way, masked=False, wrapped=False):
