@@ -71,6 +71,12 @@ def ran(name, **arguments):
     return program, program["main"](**arguments)
 
 
+def test_custom_training_loop():
+    program, losses = ran("custom_training_loop")
+    assert losses[0] > 8.0
+    assert losses[-1] <= program["REACHED"]
+
+
 def test_probabilistic_regression():
     program, scores = ran("probabilistic_regression")
     assert list(scores) == list(program["REACHED"])

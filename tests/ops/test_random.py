@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from helpers import DTYPES, dtype_scope, gradient, to_numpy
+from helpers import BACKEND, DTYPES, compiled, dtype_scope, gradient, to_numpy
 from keras import ops
 from scipy import special, stats
 
@@ -109,6 +109,25 @@ def test_split_gives_different_reproducible_seeds():
     assert random.split(None, 2) == [None, None]
     same = generator()
     assert random.split(same, 2) == [same, same]
+
+
+def test_keys_are_seeds_in_compiled_functions():
+    @compiled
+    def draw(key):
+        return random.normal((4,), "float32", random.check_seed(key))
+
+    keys = [ops.convert_to_tensor(np.array(key, "int32")) for key in ([0, 1], [0, 2], [0, 1])]
+    first, second, same = (to_numpy(draw(key)) for key in keys)
+    np.testing.assert_array_equal(first, same)
+    assert (first != second).all()
+    with pytest.raises(TypeError, match="seed must be an int"):
+        random.check_seed(ops.ones((3,), "int32"))
+    if BACKEND == "jax":
+        import jax
+
+        old, new = jax.random.PRNGKey(7), jax.random.key(7)
+        np.testing.assert_array_equal(draw(old), draw(new))
+        assert np.any(draw(new) != draw(jax.random.key(8)))
 
 
 def test_check_seed():

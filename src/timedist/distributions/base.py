@@ -179,8 +179,9 @@ class Distribution(Value):
 
         Args:
             sample_shape: int or tuple, the shape of the block of samples. Default `()`: one draw.
-            seed: int, `keras.random.SeedGenerator` or `None` (Keras's global seed). Inside a layer
-                that runs under JAX's jit, give a `SeedGenerator` the layer owns.
+            seed: int, `keras.random.SeedGenerator`, a key (tensor of two integers, or of
+                `jax.random.key`) or `None` (Keras's global seed). Inside a layer that runs under
+                JAX's jit, give a `SeedGenerator` the layer owns; in a function of yours, a key.
 
         Returns:
             Tensor of shape `sample_shape + batch_shape + event_shape`.
@@ -297,12 +298,14 @@ class Distribution(Value):
         on_device = self._on_device()
         hook = on_device._hook("quantile")
         p = compat.to_tensor(p, on_device.dtype)
-        if compat.is_concrete(p) and not np.all((q := compat.to_numpy(p)) >= 0.0) & np.all(
-            q <= 1.0
-        ):
-            raise ValueError(f"{self._family}.quantile: p must be in [0, 1], got {q!r}")
+        if compat.is_concrete(p):
+            self._check_probabilities(compat.to_numpy(p))
         shapes.check_broadcast(self._family, "quantile", tuple(p.shape), self.batch_shape)
         return hook(p)
+
+    def _check_probabilities(self, p: np.ndarray) -> None:
+        if not np.all((p >= 0.0) & (p <= 1.0)):
+            raise ValueError(f"{self._family}.quantile: p must be in [0, 1], got {p!r}")
 
     def interval(self, level: float) -> tuple[Tensor, Tensor]:
         """The central interval that holds `level` of the probability.

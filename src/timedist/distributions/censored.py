@@ -59,7 +59,8 @@ class Censored(Ends):
             return
         for name in ("low", "high"):
             end = compat.to_numpy(self._values[name])
-            if np.any(broken := np.floor(end) != end):
+            broken = np.floor(end) != end
+            if np.any(broken):
                 raise ValueError(
                     f"{self._family}: {name} must be a whole number or infinite for a family of "
                     f"integers, got {end[broken][0]:g}"

@@ -66,7 +66,8 @@ class Truncated(Ends):
         super()._check()
         check_order(self._family, self.low, self.high, equal=self.discrete)
         mass = self._log_whole()
-        if compat.is_concrete(mass) and np.any(none := compat.to_numpy(mass) == -math.inf):
+        none = compat.to_numpy(mass) == -math.inf if compat.is_concrete(mass) else np.array(False)
+        if np.any(none):
             low, high = compat.to_numpy(self.low), compat.to_numpy(self.high)
             raise ValueError(
                 f"{self._family}: the base has no mass between low {low[none][0]:g} and high "

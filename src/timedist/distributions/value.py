@@ -193,11 +193,8 @@ class Value:
 
     def _given(self) -> list[tuple[str, Any]]:
         """Names and values of what is given: tensors, distributions and tuples of these."""
-        return [
-            (row.name, value)
-            for row in self.table
-            if not isinstance(row, fields.Static) and (value := self._values[row.name]) is not None
-        ]
+        rows = [row.name for row in self.table if not isinstance(row, fields.Static)]
+        return [(name, self._values[name]) for name in rows if self._values[name] is not None]
 
     def _children(self) -> list[Any]:
         """Tensors and distributions this value is made of, in the order of the table."""

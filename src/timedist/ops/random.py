@@ -14,7 +14,7 @@ from keras import ops
 from timedist.ops import compat
 
 Tensor = Any
-Seed: TypeAlias = "int | keras.random.SeedGenerator | None"
+Seed: TypeAlias = "int | keras.random.SeedGenerator | Tensor | None"
 
 
 class StepSeed(keras.random.SeedGenerator):
@@ -100,10 +100,23 @@ def check_seed(seed: Any) -> Seed:
         return seed
     if isinstance(seed, keras.random.SeedGenerator):
         return seed
+    key = _key_data(seed) if compat.is_tensor(seed) else None
+    if key is not None and tuple(key.shape) == (2,) and "int" in compat.dtype_of(key):
+        return StepSeed(ops.cast(key, draw_key(0).dtype), ops.zeros((), "int32"))
     raise TypeError(
-        f"seed must be an int, a keras.random.SeedGenerator or None, got {seed!r} "
-        f"of type {type(seed).__name__}"
+        "seed must be an int, a keras.random.SeedGenerator, a key (a tensor of two integers, or of "
+        f"jax.random.key) or None, got {seed!r} of type {type(seed).__name__}"
     )
+
+
+def _key_data(key: Tensor) -> Tensor:
+    """The integers of a key, which JAX may wrap in a dtype of their own."""
+    if compat.backend_name() == "jax":
+        import jax
+
+        if jax.numpy.issubdtype(key.dtype, jax.dtypes.prng_key):
+            return jax.random.key_data(key)
+    return key
 
 
 def normal(shape: Sequence, dtype: str, seed: Seed) -> Tensor:
