@@ -40,6 +40,11 @@ print(*[repr(d) for d in predicted], sep="\\n")
 """
 
 
+def without_compiler(model):
+    """Torch would take minutes to compile what JAX had compiled: Keras saves that it was."""
+    model.compile(model.optimizer, model.loss, jit_compile=False)
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A folder with a model trained here, its inputs, and its distributions."""
@@ -61,6 +66,7 @@ def trained(tmp_path_factory):
     model.compile(keras.optimizers.Adam(0.05), [NegativeLogLikelihood() for _ in outputs])
     y = [x[..., :2], np.floor(np.abs(x[..., 0])), x[..., :2], x[..., :2], x[..., :1]]
     model.fit(x, y, epochs=3, verbose=0)
+    without_compiler(model)
     model.save(folder / "model.keras")
     np.save(folder / "x.npy", x)
     train_uncertain(folder)
@@ -80,6 +86,7 @@ def train_uncertain(folder):
     )
     model.compile("adam", "mse")
     model.fit(*ids, verbose=0)
+    without_compiler(model)
     model.save(folder / "uncertain.keras")
     np.save(folder / "ids.npy", ids)
     np.savez(folder / "uncertain.npz", *model.get_weights())

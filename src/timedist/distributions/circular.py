@@ -67,8 +67,9 @@ class VonMises(Distribution):
         # sin(a - b) from the squares of the sines of a and b, whose difference is the gap
         ratio = gap / (far_sine * cosine + sine * ops.sqrt(rest))
         part = 2.0 * special.arcsin(special.minimum(ratio, 1.0))
-        # Two summands, so that float32 resolves the distance to -pi.
-        whole_reach = (z + _PI_HIGH) + _PI_LOW
+        # Two summands, so that float32 resolves the distance to -pi. XLA would add the constants up
+        # if the second were one.
+        whole_reach = (z + _PI_HIGH) + (_PI_LOW + 0.0 * z)
         return ops.where(whole, whole_reach, ops.stop_gradient(part))
 
     def _std_log_cdf(self, z: Tensor) -> Tensor:

@@ -129,6 +129,7 @@ class AutoregressiveNetwork(keras.Layer):
         self.input_order = _as_order(input_order, self.event_shape)
         self.hidden_degrees = _choice("hidden_degrees", hidden_degrees, masked_networks.KINDS)
         self.activation = None if activation is None else keras.activations.get(activation)
+        self._activation_name = _name_of(self.activation)
         self.use_bias = bool(use_bias)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
@@ -219,7 +220,7 @@ class AutoregressiveNetwork(keras.Layer):
             "degrees": self.degrees,
             "biases": _values(self.biases),
             "context_kernels": _values(self.conditional_kernels),
-            "activation": _name_of(self.activation),
+            "activation": self._activation_name,
         }
 
     def flow(
