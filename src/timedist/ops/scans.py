@@ -1,0 +1,108 @@
+"""Loops over the steps of a sequence that keep every state, compiled once for each step function.
+
+`keras.ops.scan` compiles anew on JAX for every closure, runs eagerly step by step on TensorFlow,
+and on torch its gradient takes time that grows with the square of the number of steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import keras
+from keras import ops
+
+from timedist.ops import compat
+
+Tensor = Any
+
+
+def scan(
+    step: Callable, start: Any, constants: Any, sequences: Any, length: int, reverse: bool = False
+) -> Any:
+    """All states of a recursion: `state = step(state, constants, entries of this step)`.
+
+    Args:
+        step: function of the module's top level, so that what is compiled for it is found again;
+            gives a state of the structure, shapes and dtypes of `start`.
+        start: tensor or structure of tensors, the state before the first step.
+        constants: structure of tensors, the same at every step.
+        sequences: structure of tensors with the steps along their first axes; may be empty.
+        length: the number of steps, at least 1.
+        reverse: whether the last step comes first.
+
+    Returns:
+        The states after each step, in the order of the sequences whatever the direction, stacked
+        along a new first axis.
+    """
+    name = compat.backend_name()
+    if name == "jax":
+        return _jax_scan()(step, start, constants, sequences, length, reverse)
+    if name == "torch":
+        return _torch_scan(step, start, constants, sequences, length, reverse)
+    import tensorflow as tf
+
+    if tf.executing_eagerly():
+        given = (start, constants, sequences)
+        shapes = tuple((x.dtype, tuple(x.shape)) for x in keras.tree.flatten(given))
+        names = tuple(tuple(sorted(x)) if isinstance(x, dict) else None for x in given)
+        return _tf_program(step, length, reverse, (shapes, names))(*given)
+    return _tf_scan(step, start, constants, sequences, length, reverse)
+
+
+@cache
+def _jax_scan() -> Callable:
+    import jax
+
+    def run(
+        step: Callable, start: Any, constants: Any, sequences: Any, length: int, reverse: bool
+    ) -> Any:
+        def both(state: Any, entries: Any) -> tuple:
+            state = step(state, constants, entries)
+            return state, state
+
+        return jax.lax.scan(both, start, sequences, length=length, reverse=reverse)[1]
+
+    return jax.jit(run, static_argnums=(0, 4, 5))
+
+
+def _torch_scan(
+    step: Callable, start: Any, constants: Any, sequences: Any, length: int, reverse: bool
+) -> Any:
+    import torch
+
+    # The gradient of `unbind` is one `stack`; that of an index is a whole sequence of zeros.
+    parts = [torch.unbind(x) for x in keras.tree.flatten(sequences)]
+    numbers = range(length)
+    state, states = start, []
+    for i in reversed(numbers) if reverse else numbers:
+        entries = keras.tree.pack_sequence_as(sequences, [part[i] for part in parts])
+        state = step(state, constants, entries)
+        states.append(state)
+    states = states[::-1] if reverse else states
+    columns = zip(*(keras.tree.flatten(s) for s in states), strict=True)
+    return keras.tree.pack_sequence_as(start, [torch.stack(column) for column in columns])
+
+
+@cache
+def _tf_program(step: Callable, length: int, reverse: bool, signature: tuple) -> Callable:
+    """One program for each signature: TensorFlow warns of programs that are traced many times."""
+    del signature
+    import tensorflow as tf
+
+    def run(start: Any, constants: Any, sequences: Any) -> Any:
+        return _tf_scan(step, start, constants, sequences, length, reverse)
+
+    return tf.function(run, autograph=False)
+
+
+def _tf_scan(
+    step: Callable, start: Any, constants: Any, sequences: Any, length: int, reverse: bool
+) -> Any:
+    def both(state: Any, entries: Any) -> tuple:
+        state = step(state, constants, entries)
+        return state, state
+
+    empty = not keras.tree.flatten(sequences)
+    return ops.scan(both, start, None if empty else sequences, length=length, reverse=reverse)[1]
