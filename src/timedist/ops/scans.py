@@ -43,12 +43,27 @@ def scan(
         return _torch_scan(step, start, constants, sequences, length, reverse)
     import tensorflow as tf
 
-    if tf.executing_eagerly():
-        given = (start, constants, sequences)
-        shapes = tuple((x.dtype, tuple(x.shape)) for x in keras.tree.flatten(given))
-        names = tuple(tuple(sorted(x)) if isinstance(x, dict) else None for x in given)
-        return _tf_program(step, length, reverse, (shapes, names))(*given)
-    return _tf_scan(step, start, constants, sequences, length, reverse)
+    if not tf.executing_eagerly():
+        return _tf_scan(step, start, constants, sequences, length, reverse)
+    given = (start, constants, sequences)
+    flat = [ops.convert_to_tensor(x) for x in keras.tree.flatten(given)]
+    structure = _Structure(keras.tree.map_structure(lambda _: 0, given))
+    specs = tuple(tf.TensorSpec(x.shape, x.dtype) for x in flat)
+    states = _tf_program(step, length, reverse, structure, specs)(*flat)
+    return keras.tree.pack_sequence_as(start, states)
+
+
+class _Structure:
+    """A structure without its tensors, to find what is compiled for it."""
+
+    def __init__(self, value: Any):
+        self.value = value
+
+    def __eq__(self, other: Any) -> bool:
+        return isinstance(other, _Structure) and self.value == other.value
+
+    def __hash__(self) -> int:
+        return hash(repr(self.value))
 
 
 @cache
@@ -86,15 +101,17 @@ def _torch_scan(
 
 
 @cache
-def _tf_program(step: Callable, length: int, reverse: bool, signature: tuple) -> Callable:
-    """One program for each signature: TensorFlow warns of programs that are traced many times."""
-    del signature
+def _tf_program(
+    step: Callable, length: int, reverse: bool, structure: _Structure, specs: tuple
+) -> Callable:
+    """One program for each signature: TensorFlow warns of a function that is traced many times."""
     import tensorflow as tf
 
-    def run(start: Any, constants: Any, sequences: Any) -> Any:
-        return _tf_scan(step, start, constants, sequences, length, reverse)
+    def run(*flat: Tensor) -> list[Tensor]:
+        given = keras.tree.pack_sequence_as(structure.value, flat)
+        return keras.tree.flatten(_tf_scan(step, *given, length, reverse))
 
-    return tf.function(run, autograph=False)
+    return tf.function(run, autograph=False).get_concrete_function(*specs)
 
 
 def _tf_scan(
