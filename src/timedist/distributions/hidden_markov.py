@@ -9,11 +9,13 @@ from keras import ops
 
 from timedist.distributions import shapes
 from timedist.distributions.base import Distribution
+from timedist.distributions.composite import in_one_batch
 from timedist.distributions.discrete import Categorical
 from timedist.distributions.fields import component, static
 from timedist.distributions.mixtures import MixtureSameFamily
 from timedist.distributions.state_space import STEPS_DEPEND
 from timedist.distributions.value import Shape
+from timedist.distributions.wrappers import may_be_equal
 from timedist.ops import compat, linalg, random, scans, special
 
 Tensor = Any
@@ -103,40 +105,28 @@ class HiddenMarkovModel(Distribution):
                 raise TypeError(
                     f"HiddenMarkovModel: {name} must be a Categorical, got {values[name]!r}"
                 )
-        return self._in_one_batch(values)
+        return in_one_batch("HiddenMarkovModel", values, self._batch_zeros(values))
 
-    def _in_one_batch(self, values: dict[str, Any]) -> dict[str, Any]:
-        behind = _axes_behind(values)
+    @staticmethod
+    def _batch_zeros(values: dict[str, Any]) -> dict[str, Tensor]:
+        """Zeros of the batch shape of each part, without its axes of steps and states."""
+        states, number = values["initial_distribution"].num_categories, values["num_steps"]
         zeros = {}
-        for name, sizes in behind.items():
+        for name, sizes in _axes_behind(values).items():
             part = values[name]
-            given = part.batch_shape
-            own = given[len(given) - len(sizes) :]
-            if len(given) < len(sizes) or any(
-                a != b for a, b in zip(own, sizes, strict=True) if a is not None
-            ):
+            own = part.batch_shape[max(0, len(part.batch_shape) - len(sizes)) :]
+            if not may_be_equal(own, sizes):
                 raise ValueError(
                     f"HiddenMarkovModel: {name} must have a batch shape that ends in {sizes}, for "
-                    f"{values['initial_distribution'].num_categories} states and "
-                    f"{values['num_steps']} steps, got {part!r}"
+                    f"{states} states and {number} steps, got {part!r}"
                 )
             zeros[name] = part._zeros()[(..., *(0,) * len(sizes))]
-        states = values["initial_distribution"].num_categories
         if values["transition_distribution"].num_categories != states:
             raise ValueError(
                 f"HiddenMarkovModel: transition_distribution must be over the {states} states of "
                 f"initial_distribution, got {values['transition_distribution'].num_categories}"
             )
-        if len({tuple(z.shape) for z in zeros.values()}) == 1:
-            return values
-        try:
-            whole = compat.broadcast_arrays(*zeros.values())[0]
-        except Exception as error:  # each backend has its own class for shapes that do not fit
-            given = ", ".join(f"{name} {tuple(z.shape)}" for name, z in zeros.items())
-            raise ValueError(
-                f"HiddenMarkovModel: the batch shapes do not broadcast against each other: {given}"
-            ) from error
-        return {**values, **{name: _widened(values[name], z, whole) for name, z in zeros.items()}}
+        return zeros
 
     def _batch_shape(self) -> Shape:
         return self.initial_distribution.batch_shape
@@ -356,9 +346,7 @@ class HiddenMarkovModel(Distribution):
             scores = ops.concatenate([scores, rest], axis=0)
         if noise is not None:
             extra = len(noise.shape) - len(scores.shape)
-            scores = ops.reshape(
-                scores, (self.num_steps, *(1,) * extra, *ops.shape(scores)[1:])
-            )
+            scores = ops.reshape(scores, (self.num_steps, *(1,) * extra, *ops.shape(scores)[1:]))
             scores = scores + noise
         states = _chosen(scores[-1])[None]
         if self.num_steps > 1:
@@ -423,12 +411,6 @@ def _axes_behind(values: dict[str, Any]) -> dict[str, tuple[int, ...]]:
         "transition_distribution": (number - 1, states) if moving else (states,),
         "observation_distribution": (number, states) if seen else (states,),
     }
-
-
-def _widened(part: Distribution, own: Tensor, whole: Tensor) -> Distribution:
-    """The part with its own batch, the first of its axes, broadcast to the whole batch."""
-    batch, rank = ops.shape(whole), len(own.shape)
-    return part.map_batch(lambda x: ops.broadcast_to(x, (*batch, *ops.shape(x)[rank:])))
 
 
 def _event_zeros(part: Distribution) -> Tensor:

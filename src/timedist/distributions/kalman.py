@@ -147,7 +147,7 @@ def _updated(mean: Tensor, cov: Tensor, given: dict) -> tuple[Tensor, ...]:
 
 def _filter_step(state: tuple, constants: dict, entries: dict) -> tuple:
     given = {**constants, **entries}
-    mean, cov, _, _ = _updated(*state, given)
+    mean, cov, _, _ = _updated(state[0], state[1], given)
     return _advanced(mean, cov, given)
 
 
@@ -259,7 +259,7 @@ def _smoother_gain(model: Model, found: Filtered) -> Tensor:
 
 
 def _moments_step(state: tuple, constants: dict, entries: dict) -> tuple:
-    return _advanced(*state, {**constants, **entries})
+    return _advanced(state[0], state[1], {**constants, **entries})
 
 
 def _moments(model: Model) -> tuple[tuple, tuple]:

@@ -9,6 +9,7 @@ from keras import ops
 
 from timedist.distributions import constraints, kalman, shapes
 from timedist.distributions.base import Distribution
+from timedist.distributions.composite import in_one_batch
 from timedist.distributions.continuous import Normal
 from timedist.distributions.fields import Component, Parameter, component, parameter, static
 from timedist.distributions.kalman import Filtered, Model
@@ -98,14 +99,15 @@ class LinearGaussianStateSpaceModel(Distribution):
                     f"{self._family}: {row.name} must be a multivariate normal, such as "
                     f"MultivariateNormalDiag, got {values[row.name]!r}"
                 )
-        return self._in_one_batch(values)
+        names = [row.name for row in self._varied() if values[row.name] is not None]
+        zeros = {name: self._batch_zeros(name, values[name]) for name in names}
+        return in_one_batch(self._family, values, zeros)
 
     def _check_plain(self) -> None:
         number, names = self.num_timesteps, self.time_varying
         if not isinstance(number, int) or number < 1:
             raise ValueError(f"{self._family}: num_timesteps must be an int >= 1, got {number!r}")
-        may = [r.name for r in self.table if r.name != "initial_state_prior"]
-        may = [r.name for r in self._varied() if r.name in may]
+        may = [row.name for row in self._varied() if row.name != "initial_state_prior"]
         if not set(names) <= set(may):
             raise ValueError(
                 f"{self._family}: time_varying takes names out of {tuple(may)}, got {names!r}"
@@ -127,34 +129,6 @@ class LinearGaussianStateSpaceModel(Distribution):
                     f"{steps}got shape {tuple(tensor.shape)}"
                 )
         return tensors
-
-    def _in_one_batch(self, values: dict[str, Any]) -> dict[str, Any]:
-        """All parts broadcast to one batch shape."""
-        names = [row.name for row in self._varied() if values[row.name] is not None]
-        zeros = {name: self._batch_zeros(name, values[name]) for name in names}
-        if len({tuple(z.shape) for z in zeros.values()}) == 1:
-            return values
-        try:
-            whole = compat.broadcast_arrays(*zeros.values())[0]
-        except Exception as error:  # each backend has its own class for shapes that do not fit
-            given = ", ".join(f"{name} {tuple(z.shape)}" for name, z in zeros.items())
-            raise ValueError(
-                f"{self._family}: the batch shapes do not broadcast against each other: {given}"
-            ) from error
-        batch = ops.shape(whole)
-
-        def widened(x: Tensor, rank: int) -> Tensor:
-            return ops.broadcast_to(x, (*batch, *ops.shape(x)[rank:]))
-
-        found = {}
-        for name, part in zeros.items():
-            rank, value = len(part.shape), values[name]
-            found[name] = (
-                value.map_batch(lambda x, rank=rank: widened(x, rank))
-                if isinstance(value, Distribution)
-                else widened(value, rank)
-            )
-        return {**values, **found}
 
     def _batch_zeros(self, name: str, value: Any) -> Tensor:
         """Zeros of the batch shape of a part, without its axis of steps."""
@@ -393,9 +367,7 @@ class LinearGaussianStateSpaceModel(Distribution):
         found = kalman.kalman_filter(model, x - seen, observed)
         return states + kalman.smoother(model, found)[0]
 
-    def latents_to_observations(
-        self, latent_means: Any, latent_covs: Any
-    ) -> tuple[Tensor, Tensor]:
+    def latents_to_observations(self, latent_means: Any, latent_covs: Any) -> tuple[Tensor, Tensor]:
         """Means and covariances of the observations from those of the states.
 
         Args:

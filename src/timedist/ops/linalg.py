@@ -150,5 +150,10 @@ def cholesky_solve(root: Tensor, columns: Tensor) -> Tensor:
     Returns:
         Tensor `batch + (n, m)`.
     """
-    half = _solve_triangular(root, columns, True)
+    half = solve_lower(root, columns)
     return _solve_triangular(transpose(root), half, False)
+
+
+def solve_lower(matrix: Tensor, columns: Tensor) -> Tensor:
+    """The matrices X with `matrix X = columns`, for lower triangular ones, both of one batch."""
+    return _solve_triangular(matrix, columns, True)

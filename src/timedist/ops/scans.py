@@ -108,8 +108,9 @@ def _tf_program(
     import tensorflow as tf
 
     def run(*flat: Tensor) -> list[Tensor]:
-        given = keras.tree.pack_sequence_as(structure.value, flat)
-        return keras.tree.flatten(_tf_scan(step, *given, length, reverse))
+        start, constants, sequences = keras.tree.pack_sequence_as(structure.value, flat)
+        states = _tf_scan(step, start, constants, sequences, length, reverse)
+        return keras.tree.flatten(states)
 
     return tf.function(run, autograph=False).get_concrete_function(*specs)
 
