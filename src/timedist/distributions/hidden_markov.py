@@ -79,6 +79,7 @@ class HiddenMarkovModel(Distribution):
         ),
         "mode": "the density may have many peaks; `.posterior_mode(x)` has the most probable "
         "states, `.marginals()` the distribution of every step",
+        "covariance": "take that of `.sample(1000)`; `.variance()` is exact",
         "entropy": "estimate it by `x, log_p = d.sample_and_log_prob(1000)` and the mean of "
         "`-log_p`",
     }
@@ -99,6 +100,10 @@ class HiddenMarkovModel(Distribution):
         number = values["num_steps"]
         if not isinstance(number, int) or number < 1:
             raise ValueError(f"HiddenMarkovModel: num_steps must be an int >= 1, got {number!r}")
+        if number == 1 and values["time_varying_transition_distribution"]:
+            raise ValueError(
+                "HiddenMarkovModel: one step has no transitions that could be time-varying"
+            )
         values = super()._prepared(values)
         for name in ("initial_distribution", "transition_distribution"):
             if not isinstance(values[name], Categorical):

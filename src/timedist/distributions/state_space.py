@@ -255,7 +255,8 @@ class LinearGaussianStateSpaceModel(Distribution):
         return MultivariateNormalTriL.trusted(loc=loc, scale_tril=ops.cholesky(cov))
 
     def _entropy(self) -> Tensor:
-        return self._flat()._entropy()
+        size = self.num_timesteps * int(self.observation_noise.event_shape[0])
+        return 0.5 * size - self._log_prob(self._mean())
 
     def _kl(self, other: LinearGaussianStateSpaceModel) -> Tensor:
         return self._flat()._kl(other._flat())
