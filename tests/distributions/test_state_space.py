@@ -5,7 +5,7 @@ from functools import cache
 import keras
 import numpy as np
 import pytest
-from helpers import DTYPES, compiled, dtype_scope, float64_scope, to_numpy, value_and_gradient
+from helpers import DTYPES, dtype_scope, fast, float64_scope, to_numpy, value_and_gradient
 from keras import ops
 from scipy import stats
 from statsmodels.tsa.statespace.kalman_smoother import KalmanSmoother
@@ -92,7 +92,7 @@ def found(dtype, missing):
             return total, d.forward_filter(x, seen), d.posterior_marginals(x, seen)
 
         x = ops.convert_to_tensor((MISSING if missing else X).astype(dtype))
-        answer = compiled(everything)(model(**arrays), x)
+        answer = fast(everything)(model(**arrays), x)
         return keras.tree.map_structure(to_numpy, tuple(map(tuple, (answer[:1], *answer[1:]))))
 
 
@@ -134,7 +134,7 @@ def joint():
             more = (d.variance(), d.entropy(), d.log_prob(x), d[:1].kl_divergence(d))
             return d.mean(), d.covariance(), *more, d.marginals().log_prob(x)
 
-        answer = compiled(moments)(model(), ops.convert_to_tensor(X))
+        answer = fast(moments)(model(), ops.convert_to_tensor(X))
         return [to_numpy(x) for x in answer]
 
 
@@ -160,7 +160,8 @@ def test_the_joint_distribution_is_one_normal():
 
 def test_draws_have_the_moments():
     number = 4000
-    draws = to_numpy(model(**in_float32()).sample(number, seed=1)).reshape(number, BATCH, -1)
+    draws = fast(lambda d: d.sample(number, seed=1))(model(**in_float32()))
+    draws = to_numpy(draws).reshape(number, BATCH, -1)
     mean, cov = (x.reshape(BATCH, -1) for x in joint()[:2])
     for b in range(BATCH):
         matrix = cov[b].reshape(STEPS * SIZE, -1)
@@ -184,8 +185,8 @@ def in_float32():
 def test_paths_given_the_observations_have_the_moments_of_the_smoother(missing):
     _, _, (mean, cov) = found("float64", missing)
     x, seen = (MISSING, SEEN) if missing else (X, None)
-    d = model(**in_float32())
-    draws = to_numpy(d.posterior_sample(x.astype("float32"), 2000, seen, seed=2))
+    draw = fast(lambda d, x: d.posterior_sample(x, 2000, seen, seed=2))
+    draws = to_numpy(draw(model(**in_float32()), ops.convert_to_tensor(x.astype("float32"))))
     assert draws.shape == (2000, BATCH, STEPS, STATES)
     for b in range(BATCH):
         for t in range(STEPS):
@@ -197,19 +198,22 @@ def test_slices_samples_and_blocks_of_values():
     assert (d.batch_shape, d.event_shape, d.dtype) == ((BATCH,), (STEPS, SIZE), "float32")
     assert d[1].batch_shape == () and d[:, None].batch_shape == (BATCH, 1)
     block = np.stack([X, X + 1.0, X - 1.0]).astype("float32")
-    whole = to_numpy(d.log_prob(block))
-    assert whole.shape == (3, BATCH)
-    np.testing.assert_allclose(to_numpy(d[1].log_prob(block[:, 1])), whole[:, 1], rtol=1e-4)
-    np.testing.assert_allclose(
-        to_numpy(d[:, None].log_prob(block[0][:, None]))[:, 0], whole[0], 1e-4
-    )
-    assert to_numpy(d.sample((2, 1), seed=1)).shape == (2, 1, BATCH, STEPS, SIZE)
+
+    def parts_of(d, x):
+        more = d[:, None].log_prob(x[0][:, None])[:, 0], d.sample((2, 1), seed=1)
+        return d.log_prob(x), d[1].log_prob(x[:, 1]), *more
+
+    whole, second, first, draws = map(to_numpy, fast(parts_of)(d, ops.convert_to_tensor(block)))
+    assert whole.shape == (3, BATCH) and draws.shape == (2, 1, BATCH, STEPS, SIZE)
+    np.testing.assert_allclose(second, whole[:, 1], rtol=1e-4)
+    np.testing.assert_allclose(first, whole[0], rtol=1e-4)
 
 
 def test_seen_means_and_covariances_of_states():
     _, _, (mean, cov) = found("float64", False)
     with float64_scope():
-        means, covs = (to_numpy(x) for x in model().latents_to_observations(mean, cov))
+        seen = fast(lambda d, m, c: d.latents_to_observations(m, c))
+        means, covs = map(to_numpy, seen(model(), *map(ops.convert_to_tensor, (mean, cov))))
     h = ARRAYS["observation"]
     np.testing.assert_allclose(means, mean @ h.T + ARRAYS["offset"], rtol=1e-10)
     errors = ARRAYS["error"] @ ARRAYS["error"].swapaxes(-1, -2)
@@ -225,7 +229,7 @@ def test_gradients_are_those_of_differences():
 
         arrays = [np.where(SEEN, X, 7.0), *ARRAYS.values()]
         _, slopes = value_and_gradient(total, *arrays)
-        quick, rng = compiled(total), np.random.default_rng(1)
+        quick, rng = fast(total), np.random.default_rng(1)
         for i, slope in enumerate(slopes):
             way = rng.normal(size=slope.shape)
             way = np.tril(way) if NAMES[i - 1] in ("shock", "error", "spread") and i else way
@@ -252,7 +256,7 @@ def test_states_without_noise_of_their_own():
             initial_state_prior=MultivariateNormalDiag(np.zeros(2), np.full(2, 100.0)),
             selection_matrix=np.array([[0.0], [1.0]]),
         )
-        answer = compiled(lambda d, x: (d.log_prob(x), *d.posterior_marginals(x)))(d, y)
+        answer = fast(lambda d, x: (d.log_prob(x), *d.posterior_marginals(x)))(d, y)
         log_prob, mean, cov = (to_numpy(x) for x in answer)
     twin = KalmanSmoother(1, 2, 1)
     twin.tolerance = 0.0
@@ -287,7 +291,7 @@ def test_a_thousand_steps_in_float32():
         return d.log_prob_where(y, seen), d.forward_filter(y, seen), d.posterior_marginals(y, seen)
 
     scale = np.array([0.5, 1e-4], "float32")
-    total, filtered, smoothed = compiled(run)(*map(ops.convert_to_tensor, (scale, y)))
+    total, filtered, smoothed = fast(run)(*map(ops.convert_to_tensor, (scale, y)))
     for covs in (filtered[2], filtered[4], filtered[6], smoothed[1]):
         covs = to_numpy(covs).astype("float64")
         size = np.sqrt(np.diagonal(covs, axis1=-2, axis2=-1))
@@ -305,20 +309,24 @@ def test_any_multivariate_normal_is_noise():
     factor = np.linalg.cholesky(np.diag([1.0, 2.0]) + np.outer([0.5, 1.0], [0.5, 1.0]))
     same = MultivariateNormalTriL([0.5, 1.0], factor.astype("float32"))
 
-    def log_prob(noise):
+    def log_probs(first, second, x):
         eye = np.eye(2, dtype="float32")
-        return to_numpy(LinearGaussianStateSpaceModel(4, eye, noise, eye, noise, noise).log_prob(x))
+        models = [LinearGaussianStateSpaceModel(4, eye, n, eye, n, n) for n in (first, second)]
+        return [d.log_prob(x) for d in models]
 
-    np.testing.assert_allclose(log_prob(wide), log_prob(same), rtol=1e-5)
+    np.testing.assert_allclose(*map(to_numpy, fast(log_probs)(wide, same, x)), rtol=1e-5)
 
 
 def test_a_keras_mask_leaves_steps_out():
     mask = SEEN[..., 0]
-    d, x = model(**in_float32()), X.astype("float32")
-    compat.set_keras_mask(d, ops.convert_to_tensor(mask))
-    loss = to_numpy(NegativeLogLikelihood(reduction=None)(x, d))
-    expected = -to_numpy(d.log_prob_where(x, np.broadcast_to(mask[..., None], x.shape)))
-    np.testing.assert_allclose(loss, expected, rtol=1e-5)
+
+    def both(d, x):
+        expected = d.log_prob_where(x, np.broadcast_to(mask[..., None], X.shape))
+        compat.set_keras_mask(d, ops.convert_to_tensor(mask))
+        return NegativeLogLikelihood(reduction=None)(x, d), -expected
+
+    x = ops.convert_to_tensor(X.astype("float32"))
+    np.testing.assert_allclose(*map(to_numpy, fast(both)(model(**in_float32()), x)), rtol=1e-5)
 
 
 def test_saving():
@@ -326,8 +334,8 @@ def test_saving():
     config = keras.saving.serialize_keras_object(d)
     again = keras.saving.deserialize_keras_object(config)
     assert again.time_varying == d.time_varying
-    x = X.astype("float32")
-    np.testing.assert_array_equal(to_numpy(again.log_prob(x)), to_numpy(d.log_prob(x)))
+    log_prob, x = fast(lambda d, x: d.log_prob(x)), ops.convert_to_tensor(X.astype("float32"))
+    np.testing.assert_array_equal(to_numpy(log_prob(again, x)), to_numpy(log_prob(d, x)))
 
 
 def parts(**changed):
@@ -348,22 +356,37 @@ def parts(**changed):
     ("changed", "words"),
     [
         ({"num_timesteps": 0}, ("num_timesteps", "int >= 1", "0")),
-        ({"transition_matrix": np.ones((3, 3))}, ("transition_matrix", "(2, 2)", "(3, 3)")),
+        (
+            {"transition_matrix": np.ones((3, 3), "float32")},
+            ("transition_matrix", "(2, 2)", "(3, 3)"),
+        ),
         ({"transition_matrix": [1.0, 2.0]}, ("transition_matrix", "at least 2 axes", "(2,)")),
-        ({"observation_matrix": np.ones((2, 2))}, ("observation_matrix", "(1, 2)", "(2, 2)")),
+        (
+            {"observation_matrix": np.ones((2, 2), "float32")},
+            ("observation_matrix", "(1, 2)", "(2, 2)"),
+        ),
         (
             {"transition_noise": MultivariateNormalDiag([0.0], [1.0])},
             ("transition_noise", "2 components", "1 components"),
         ),
-        ({"selection_matrix": np.ones((2, 1))}, ("selection_matrix", "(2, 2)", "(2, 1)")),
+        (
+            {"selection_matrix": np.ones((2, 1), "float32")},
+            ("selection_matrix", "(2, 2)", "(2, 1)"),
+        ),
         ({"transition_matrix": [[1.0, np.nan], [0.0, 1.0]]}, ("transition_matrix", "nan")),
         ({"time_varying": ("noise",)}, ("time_varying", "transition_matrix", "noise")),
         (
-            {"time_varying": ("transition_matrix",), "transition_matrix": np.ones((3, 2, 2))},
+            {
+                "time_varying": ("transition_matrix",),
+                "transition_matrix": np.ones((3, 2, 2), "float32"),
+            },
             ("transition_matrix", "4 steps", "(3, 2, 2)"),
         ),
         (
-            {"transition_matrix": np.ones((3, 2, 2)), "observation_matrix": np.ones((2, 1, 2))},
+            {
+                "transition_matrix": np.ones((3, 2, 2), "float32"),
+                "observation_matrix": np.ones((2, 1, 2), "float32"),
+            },
             ("broadcast", "transition_matrix (3,)", "observation_matrix (2,)"),
         ),
     ],
