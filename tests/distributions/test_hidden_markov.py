@@ -6,7 +6,7 @@ from functools import cache
 import keras
 import numpy as np
 import pytest
-from helpers import DTYPES, dtype_scope, fast, float64_scope, to_numpy, value_and_gradient
+from helpers import BACKEND, DTYPES, dtype_scope, fast, float64_scope, to_numpy, value_and_gradient
 from keras import ops
 from scipy import stats
 
@@ -341,3 +341,13 @@ def test_a_chain_of_another_kind_and_what_is_not_there():
     for method in (d.entropy, d.mode, d.covariance):
         with pytest.raises(NotImplementedError, match="HiddenMarkovModel has no"):
             method()
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="shapes are inferred without numbers on torch")
+def test_shapes_without_numbers():
+    with keras.device("meta"):
+        d = model(False, **{name: ops.zeros(array.shape) for name, array in ARRAYS.items()})
+        x = ops.zeros(X.shape)
+        assert d.log_prob_where(x, x > 0.0).shape == d.log_prob(x).shape == (BATCH,)
+        assert d.sample(3, seed=1).shape == (3, *X.shape)
+        assert d.posterior_mode(x).shape == d.mean().shape == X.shape

@@ -337,3 +337,14 @@ def test_first_values_of_another_kind_and_what_is_not_there():
         d.quantile(0.5)
     with pytest.raises(ValueError, match=r"\(3,\) does not broadcast against \(4,\)"):
         d.log_prob(np.zeros(3, "float32"))
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="shapes are inferred without numbers on torch")
+@pytest.mark.parametrize("name", CASES)
+def test_shapes_without_numbers(name):
+    with keras.device("meta"):
+        function, arrays = CASES[name]
+        tensors = {key: ops.zeros(x.shape) for key, x in arrays.items()}
+        d, x = function(**tensors), ops.zeros(X.shape)
+        assert d.log_prob_where(x, x > 0.0).shape == d.log_prob(x).shape == (BATCH,)
+        assert d.sample(3, seed=1).shape == (3, BATCH, STEPS)

@@ -5,7 +5,7 @@ from functools import cache
 import keras
 import numpy as np
 import pytest
-from helpers import DTYPES, dtype_scope, fast, float64_scope, to_numpy, value_and_gradient
+from helpers import BACKEND, DTYPES, dtype_scope, fast, float64_scope, to_numpy, value_and_gradient
 from keras import ops
 from scipy import stats
 from statsmodels.tsa.statespace.kalman_smoother import KalmanSmoother
@@ -256,8 +256,26 @@ def test_states_without_noise_of_their_own():
             initial_state_prior=MultivariateNormalDiag(np.zeros(2), np.full(2, 100.0)),
             selection_matrix=np.array([[0.0], [1.0]]),
         )
-        answer = fast(lambda d, x: (d.log_prob(x), *d.posterior_marginals(x)))(d, y)
-        log_prob, mean, cov = (to_numpy(x) for x in answer)
+
+        def everything(d, x):
+            return (
+                d.log_prob(x),
+                *d.posterior_marginals(x),
+                d.mean(),
+                d.covariance(),
+                d.sample(2, seed=1),
+            )
+
+        answer = fast(everything)(d, y)
+        log_prob, mean, cov, prior, joint, draws = (to_numpy(x) for x in answer)
+    # Two states of deviation 100, then the noise of the slope in every step between.
+    times = np.arange(steps)
+    ways = [np.clip(times - k - 1, 0, None) for k in range(steps)]
+    expected = 1e4 * (1.0 + np.outer(times, times)) + sum(np.outer(way, way) for way in ways)
+    expected = expected + 0.64 * np.eye(steps)
+    assert draws.shape == (2, steps, 1)
+    np.testing.assert_allclose(joint[:, 0, :, 0], expected, rtol=1e-9)
+    np.testing.assert_array_equal(prior, np.zeros((steps, 1)))
     twin = KalmanSmoother(1, 2, 1)
     twin.tolerance = 0.0
     twin["transition"] = [[1.0, 1.0], [0.0, 1.0]]
@@ -411,3 +429,13 @@ def test_values_of_another_shape_and_what_is_not_there():
             method(np.zeros((3, 1), "float32"))
     with pytest.raises(NotImplementedError, match="steps depend on each other"):
         d.quantile(0.5)
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="shapes are inferred without numbers on torch")
+def test_shapes_without_numbers():
+    with keras.device("meta"):
+        d = model(**{name: ops.zeros(array.shape) for name, array in ARRAYS.items()})
+        x = ops.zeros(X.shape)
+        assert d.log_prob_where(x, x > 0.0).shape == d.log_prob(x).shape == (BATCH,)
+        assert d.sample(3, seed=1).shape == (3, *X.shape)
+        assert d.posterior_marginals(x)[0].shape == (BATCH, STEPS, STATES)

@@ -21,7 +21,7 @@ def mixed(state, constants, entries):
 
 def doubled(state, constants, entries):
     """A step without constants or sequences."""
-    assert not constants and not entries
+    assert constants == {} and entries == {}
     return 2.0 * state
 
 

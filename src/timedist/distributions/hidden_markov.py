@@ -214,7 +214,7 @@ class HiddenMarkovModel(Distribution):
         prior = self.prior_marginals()
         parts, rank = self._observations, len(self.batch_shape)
         if not self.time_varying_observation_distribution:
-            parts = parts.map_batch(lambda x: ops.repeat(x, self.num_steps, axis=rank))
+            parts = parts.map_batch(lambda x: _repeated(x, self.num_steps, rank))
         return MixtureSameFamily.trusted(mixture=prior, components=parts)
 
     def _mean(self) -> Tensor:
@@ -416,6 +416,12 @@ def _axes_behind(values: dict[str, Any]) -> dict[str, tuple[int, ...]]:
         "transition_distribution": (number - 1, states) if moving else (states,),
         "observation_distribution": (number, states) if seen else (states,),
     }
+
+
+def _repeated(x: Tensor, number: int, axis: int) -> Tensor:
+    """A tensor with an axis of size 1 repeated along it."""
+    shape = ops.shape(x)
+    return ops.broadcast_to(x, (*shape[:axis], number, *shape[axis + 1 :]))
 
 
 def _event_zeros(part: Distribution) -> Tensor:

@@ -118,9 +118,10 @@ def _tf_program(
 def _tf_scan(
     step: Callable, start: Any, constants: Any, sequences: Any, length: int, reverse: bool
 ) -> Any:
+    empty = not keras.tree.flatten(sequences)
+
     def both(state: Any, entries: Any) -> tuple:
-        state = step(state, constants, entries)
+        state = step(state, constants, sequences if empty else entries)
         return state, state
 
-    empty = not keras.tree.flatten(sequences)
     return ops.scan(both, start, None if empty else sequences, length=length, reverse=reverse)[1]
