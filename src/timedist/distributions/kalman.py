@@ -88,7 +88,8 @@ def along_steps(
     """All states of a recursion over tensors of the layout of this module.
 
     Args:
-        step: `step(state, entries)` of the module's top level, with entries a dictionary by name.
+        step: `step(state, constants, entries)` of the module's top level, the last two dictionaries
+            of tensors by name: those that stay, and those of this step.
         start: structure of tensors without an axis of steps.
         steps: the number of steps.
         vectors: tensors with one axis behind that of the steps, by name.
