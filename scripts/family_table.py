@@ -24,6 +24,9 @@ SECTIONS = {
     "Vectors": ("multivariate", "dirichlet", "gaussian_processes"),
     "Samples, histograms, quantiles": ("empirical", "binned", "quantile_grid"),
 }
+# Their parts may be distributions, but what they are is a process.
+SEQUENCES = "Whole sequences"
+SECTIONS[SEQUENCES] = ("random_walks", "state_space", "hidden_markov")
 WRAPPERS = "Made of other distributions"
 OPENING = """# Families
 
@@ -50,9 +53,11 @@ def families() -> list[type]:
 
 def section(cls: type) -> str:
     """The heading a family stands under."""
+    module = cls.__module__.rpartition(".")[2]
+    if module in SECTIONS[SEQUENCES]:
+        return SEQUENCES
     if any(isinstance(row, fields.Component) for row in cls.table):
         return WRAPPERS
-    module = cls.__module__.rpartition(".")[2]
     return next(title for title, modules in SECTIONS.items() if module in modules)
 
 

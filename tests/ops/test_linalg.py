@@ -83,6 +83,16 @@ def test_factors():
         linalg.cholesky(wrong, "It")
 
 
+def test_solutions_of_matrices():
+    right = RNG.normal(size=(4, 3, 2))
+    with float64_scope():
+        root, columns = map(ops.convert_to_tensor, (LOWER, right))
+        half, whole = linalg.solve_lower(root, columns), linalg.cholesky_solve(root, columns)
+    np.testing.assert_allclose(LOWER @ to_numpy(half), right, rtol=1e-12, atol=1e-12)
+    product = LOWER @ LOWER.swapaxes(-1, -2) @ to_numpy(whole)
+    np.testing.assert_allclose(product, right, rtol=1e-11, atol=1e-11)
+
+
 @pytest.mark.parametrize("size", [0.0, 1e-4, 0.5, 1.0, 3.0, 1e10, 1e30])
 def test_log_of_one_plus_the_squared_norm(size):
     direction = np.array([0.6, -0.8], "float32")

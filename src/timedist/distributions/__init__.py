@@ -24,6 +24,7 @@ from timedist.distributions.gaussian_processes import (
     GaussianProcessMarginals,
     VariationalGaussianProcess,
 )
+from timedist.distributions.hidden_markov import HiddenMarkovModel
 from timedist.distributions.inflated import Hurdle, ZeroInflated
 from timedist.distributions.mixtures import Mixture, MixtureSameFamily
 from timedist.distributions.multivariate import (
@@ -45,7 +46,9 @@ from timedist.distributions.power_tails import Cauchy, StudentT
 from timedist.distributions.pushforward import Pushforward
 from timedist.distributions.quantile_grid import QuantileGrid
 from timedist.distributions.quantized import Quantized
+from timedist.distributions.random_walks import Autoregressive, GaussianRandomWalk
 from timedist.distributions.skewed import AsymmetricLaplace, Gumbel, JohnsonSU, SinhArcsinh
+from timedist.distributions.state_space import LinearGaussianStateSpaceModel
 from timedist.distributions.transformed import TransformedDistribution
 from timedist.distributions.truncated import Truncated
 from timedist.distributions.truncated_normal import TruncatedNormal
@@ -53,6 +56,7 @@ from timedist.distributions.wrappers import Independent
 
 __all__ = [
     "AsymmetricLaplace",
+    "Autoregressive",
     "Bernoulli",
     "Beta",
     "BetaBinomial",
@@ -70,10 +74,12 @@ __all__ = [
     "Exponential",
     "Gamma",
     "GaussianProcessMarginals",
+    "GaussianRandomWalk",
     "GeneralizedPareto",
     "Geometric",
     "Gumbel",
     "HalfNormal",
+    "HiddenMarkovModel",
     "Hurdle",
     "Independent",
     "Integers",
@@ -81,6 +87,7 @@ __all__ = [
     "JohnsonSU",
     "Kumaraswamy",
     "Laplace",
+    "LinearGaussianStateSpaceModel",
     "LocationScale",
     "LogLogistic",
     "LogNormal",

@@ -1,10 +1,15 @@
-"""Parent of the distributions that are made of other distributions."""
+"""Parent of the distributions that are made of others, and the batch that their parts share."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from keras import ops
+
 from timedist.distributions.base import Distribution
+from timedist.ops import compat
+
+Tensor = Any
 
 
 class Composite(Distribution):
@@ -33,3 +38,37 @@ class Composite(Distribution):
         if "_values" not in self.__dict__:  # a message about arguments of which nothing is made yet
             return name
         return f"{name}({', '.join(part._family for part in self._parts)})"
+
+
+def in_one_batch(family: str, values: dict[str, Any], zeros: dict[str, Tensor]) -> dict[str, Any]:
+    """The values with the batches of some of them broadcast against each other.
+
+    Args:
+        family: how messages call what they are parts of.
+        values: tensors and distributions by name; the first axes are those of the batch, then those
+            of steps and states if a part has them.
+        zeros: of the batch shape of each part by itself, by name.
+
+    Raises:
+        ValueError: if the batch shapes do not broadcast.
+    """
+    if len({tuple(z.shape) for z in zeros.values()}) == 1:
+        return values
+    try:
+        whole = compat.broadcast_arrays(*zeros.values())[0]
+    except Exception as error:  # each backend has its own class for shapes that do not fit
+        given = ", ".join(f"{name} {tuple(z.shape)}" for name, z in zeros.items())
+        raise ValueError(
+            f"{family}: the batch shapes do not broadcast against each other: {given}"
+        ) from error
+    batch = ops.shape(whole)
+
+    def widened(name: str) -> Any:
+        value, rank = values[name], len(zeros[name].shape)
+
+        def widen(x: Tensor) -> Tensor:
+            return ops.broadcast_to(x, (*batch, *ops.shape(x)[rank:]))
+
+        return value.map_batch(widen) if isinstance(value, Distribution) else widen(value)
+
+    return {**values, **{name: widened(name) for name in zeros}}

@@ -138,3 +138,22 @@ def log1p_squared_norm(x: Tensor) -> Tensor:
     size = special.where((size > 1.0) & (size < math.inf), size, 1.0)
     total = ops.sum(ops.square(x / size[..., None]), axis=-1)
     return 2.0 * ops.log(size) + ops.log1p(total + (ops.square(1.0 / size) - 1.0))
+
+
+def cholesky_solve(root: Tensor, columns: Tensor) -> Tensor:
+    """The matrices X with `root root^T X = columns`, from lower triangular factors.
+
+    Args:
+        root: tensor `batch + (n, n)`.
+        columns: tensor `batch + (n, m)`.
+
+    Returns:
+        Tensor `batch + (n, m)`.
+    """
+    half = solve_lower(root, columns)
+    return _solve_triangular(transpose(root), half, False)
+
+
+def solve_lower(matrix: Tensor, columns: Tensor) -> Tensor:
+    """The matrices X with `matrix X = columns`, for lower triangular ones, both of one batch."""
+    return _solve_triangular(matrix, columns, True)
