@@ -81,6 +81,14 @@ class RealAndYesNo(DistributionLayer):
         )
 
 
+class LinearEncoder(DistributionLayer):
+    """Not the exact posterior of a `LinearDecoder`, but one that covers it."""
+
+    def call(self, inputs, mask=None):
+        del mask
+        return td.Independent(td.Normal(0.3 * ops.sum(inputs, axis=1), 0.9))
+
+
 class LinearDecoder(DistributionLayer):
     """x_t = slope_t z + offset_t + noise: the likelihood of a sequence is normal."""
 
@@ -88,9 +96,7 @@ class LinearDecoder(DistributionLayer):
 
     def call(self, inputs, mask=None):
         del mask
-        slopes, offsets = (
-            ops.convert_to_tensor(a, "float32") for a in (self.slopes, self.offsets)
-        )
+        slopes, offsets = (ops.convert_to_tensor(a, "float32") for a in (self.slopes, self.offsets))
         return td.Normal(inputs[..., 0] * slopes + offsets, self.noise)
 
     def log_likelihood(self, x):
@@ -117,9 +123,8 @@ def test_loss_is_the_negative_bound_in_nats_for_each_sequence():
     error = np.sqrt(np.mean(spread**2) / (8 * repeats))
     assert 0.0 < error < 0.2
     rows = np.tile(x, (repeats, 1, 1))
-    for batch_size in (128, 2048):
-        found = model.evaluate(rows, rows, batch_size=batch_size, verbose=0)
-        assert abs(found - np.mean(divergence - expected)) < 4.0 * error
+    found = model.evaluate(rows, rows, batch_size=512, verbose=0)
+    assert abs(found - np.mean(divergence - expected)) < 4.0 * error
 
 
 def test_neither_the_batch_nor_padding_changes_the_loss():
@@ -207,9 +212,13 @@ def test_free_bits_and_weight_of_the_model():
 
 def test_annealing_sets_the_weight_of_the_model_that_trains():
     model, x, seen = small(), sequences(8), []
-    remember = keras.callbacks.LambdaCallback(
-        on_train_batch_end=lambda batch, logs: seen.append(float(model.kl_weight))
-    )
+
+    class Remember(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            (inner,) = (layer for layer in self.model.layers if layer is model)
+            seen.append(float(to_numpy(inner.kl_weight)))
+
+    remember = Remember()
     outer = keras.Sequential([keras.Input((STEPS, CHANNELS)), model])
     outer.compile("adam", NLL)
     options = {"batch_size": 4, "epochs": 3, "verbose": 0}
@@ -253,9 +262,8 @@ def test_annealing_that_does_not_fit(options, message):
 
 
 def test_bounds_rise_to_the_exact_likelihood_of_a_linear_model():
-    keras.utils.set_random_seed(1)
     model = RecurrentVAE(IndependentNormal(), latent_dim=1, units=2)
-    model.decoder = LinearDecoder()
+    model.encoder, model.decoder = LinearEncoder(), LinearDecoder()
     model.build((None, None, 1))
     x = sequences(4, 3, 1)
     exact = model.decoder.log_likelihood(x).mean()
@@ -460,7 +468,7 @@ def test_arguments_that_do_not_fit(options, message):
 
 def test_inputs_that_do_not_fit():
     model = RecurrentVAE(IndependentNormal(2), 2)
-    with pytest.raises(ValueError, match="generate: the model '.*' has no weights yet"):
+    with pytest.raises(ValueError, match=r"generate: the model '.*' has no weights yet"):
         model.generate(2, 3)
     with pytest.raises(ValueError, match=r"sequences of shape \(batch, time, channels\)"):
         model.encode(np.zeros((3, 4), "float32"))

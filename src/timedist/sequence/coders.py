@@ -27,19 +27,21 @@ class RecurrentCoder(DistributionLayer):
         units: width of each recurrent layer.
         depth: number of recurrent layers.
         cell: `"lstm"` or `"gru"`.
-        all_steps: whether every step is handed to the head, or the state after the last one.
         **kwargs: of `keras.Layer`.
+
+    Attributes:
+        all_steps: whether every step is handed to the head, or the state after the last one.
     """
 
-    def __init__(
-        self, head: keras.Layer, units: int, depth: int, cell: str, all_steps: bool, **kwargs: Any
-    ) -> None:
+    all_steps: bool
+
+    def __init__(self, head: keras.Layer, units: int, depth: int, cell: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.head, self.units = head, units
         self.recurrent = [
             CELLS[cell](
                 units,
-                return_sequences=all_steps or number + 1 < depth,
+                return_sequences=self.all_steps or number + 1 < depth,
                 dtype=self.dtype_policy,
                 name=f"recurrent_{number}",
             )
@@ -58,7 +60,7 @@ class RecurrentCoder(DistributionLayer):
         for layer in self.recurrent:
             layer.build((None, None, size))
             size = self.units
-        lead = (None, None) if self.recurrent[-1].return_sequences else (None,)
+        lead = (None, None) if self.all_steps else (None,)
         if self.projection is not None:
             self.projection.build((*lead, size))
             size = self.projection.units
@@ -78,8 +80,10 @@ class RecurrentCoder(DistributionLayer):
 class RecurrentEncoder(RecurrentCoder):
     """Sequences `(batch, time, channels)` to a posterior `(batch,)` of latent vectors."""
 
+    all_steps = False
+
     def __init__(self, latent_dim: int, posterior: str, *args: Any, **kwargs: Any) -> None:
-        super().__init__(POSTERIORS[posterior](latent_dim), *args, all_steps=False, **kwargs)
+        super().__init__(POSTERIORS[posterior](latent_dim), *args, **kwargs)
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> None:
         """None: a sequence has become one vector."""
@@ -89,8 +93,7 @@ class RecurrentEncoder(RecurrentCoder):
 class RecurrentDecoder(RecurrentCoder):
     """Latent vectors at every step, `(batch, time, latent)`, to a distribution at each step."""
 
-    def __init__(self, head: keras.Layer, *args: Any, **kwargs: Any) -> None:
-        super().__init__(head, *args, all_steps=True, **kwargs)
+    all_steps = True
 
 
 def at_every_step(z: Tensor, steps: Any) -> Tensor:

@@ -44,7 +44,7 @@ def make_prior(prior: Any, latent_dim: int, components: int, dtype: str) -> Any:
     if is_distribution(prior):
         return as_distribution(prior)
     if prior == "standard":
-        return td.Independent(td.Normal(np.zeros(latent_dim, dtype), 1.0))
+        return td.Independent(td.Normal(np.zeros(latent_dim, dtype), 1.0), 1)
     if prior == "mixture":
         return _mixture(latent_dim, components, dtype)
     if prior == "flow":
@@ -100,16 +100,19 @@ def divergences(posterior: td.Distribution, prior: td.Distribution, z: Tensor) -
         Tensor `(batch, latent_dim)` if both have independent components, else `(batch, 1)`: exact
         where a method is known for the two families, else $\log q(z) - \log p(z)$.
     """
+    q, p = _components(posterior), _components(prior)
     try:
-        if _factorized(posterior) and _factorized(prior):
-            return posterior.base.kl_divergence(prior.base)
+        if q is not None and p is not None:
+            return q.kl_divergence(p)
         return posterior.kl_divergence(prior)[:, None]
     except NotImplementedError:
         return (posterior.log_prob(z) - prior.log_prob(z))[:, None]
 
 
-def _factorized(distribution: Any) -> bool:
-    return isinstance(distribution, td.Independent) and not distribution.base.event_shape
+def _components(distribution: Any) -> Any:
+    """The distribution of the components, if they are independent and of one family."""
+    independent = isinstance(distribution, td.Independent) and not distribution.base.event_shape
+    return distribution.base if independent else None
 
 
 def penalty(nats: Tensor, free_bits: float, latent_dim: int) -> Tensor:

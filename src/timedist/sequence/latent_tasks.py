@@ -119,4 +119,3 @@ def new_seed(seed: Any, owner: str) -> int | None:
     if seed is None or (isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)):
         return None if seed is None else int(seed)
     raise TypeError(f"{owner}: seed must be an int or None, got {seed!r}")
-
