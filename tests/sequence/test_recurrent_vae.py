@@ -20,7 +20,7 @@ from timedist.layers import (
 )
 from timedist.losses import NegativeLogLikelihood
 from timedist.ops import compat
-from timedist.sequence import KLAnnealing, RecurrentVAE, latent_priors
+from timedist.sequence import RecurrentVAE, latent_priors
 
 STEPS, CHANNELS, PADDING = 4, 2, -9.0
 NLL = NegativeLogLikelihood(reduction="mean_over_sequences")
@@ -174,40 +174,7 @@ def test_a_mask_is_kept_and_nothing_is_seen_through_it():
     assert (by_step[:, :STEPS] != 0.0).all()
 
 
-# --- divergences, what is free, annealing --------------------------------------------------------
-
-
-@pytest.mark.parametrize("posterior", ["diagonal", "full"])
-@pytest.mark.parametrize("prior", ["standard", "mixture", "flow"])
-def test_divergences(prior, posterior):
-    rng = np.random.default_rng(3)
-    layer = latent_priors.make_prior(prior, 2, 3, "float32")
-    p = latent_priors.prior_distribution(layer, 2)
-    if posterior == "full":
-        factor = np.array([[[0.5, 0.0], [0.3, 0.8]]] * 4, "float32")
-        q = td.MultivariateNormalTriL(rng.normal(size=(4, 2)).astype("float32"), factor)
-    else:
-        q = td.Independent(td.Normal(rng.normal(size=(4, 2)).astype("float32"), 0.5))
-    z = q.sample(seed=1)
-    found = to_numpy(latent_priors.divergences(q, p, z))
-    assert found.shape == ((4, 2) if (prior, posterior) == ("standard", "diagonal") else (4, 1))
-    if prior == "standard":
-        log_ratio = stats.multivariate_normal([0.0, 0.0]).logpdf
-        draws = to_numpy(q.sample(4000, seed=2))
-        each = to_numpy(q.log_prob(draws)) - log_ratio(draws)
-        error = each.std(axis=0) / np.sqrt(len(each))
-        assert (np.abs(found.sum(axis=-1) - each.mean(axis=0)) < 4.5 * error).all()
-    else:
-        assert_close(found[:, 0], to_numpy(q.log_prob(z)) - to_numpy(p.log_prob(z)), 1e-5)
-
-
-def test_free_nats_of_every_component():
-    nats = np.array([[0.1, 2.0, 0.0], [0.5, 4.0, 0.2]], "float32")
-    assert_close(latent_priors.penalty(ops.convert_to_tensor(nats), 0.0, 3), 3.4, 1e-6)
-    assert_close(latent_priors.penalty(ops.convert_to_tensor(nats), 0.25, 3), 3.0 + 0.55, 1e-6)
-    whole = ops.convert_to_tensor(nats.sum(axis=-1, keepdims=True))
-    assert_close(latent_priors.penalty(whole, 1.0, 3), 3.4, 1e-6)
-    assert_close(latent_priors.penalty(whole, 2.0, 3), 6.0, 1e-6)
+# --- what is free --------------------------------------------------------------------------------
 
 
 def test_free_bits_and_weight_of_the_model():
@@ -215,54 +182,6 @@ def test_free_bits_and_weight_of_the_model():
     each = to_numpy(_divergences(model, x)).mean(axis=0)
     assert (each < 0.5).any()
     assert_close(eager_loss(model, x), 0.5 * np.maximum(each, 0.5).sum(), 1e-5)
-
-
-def test_annealing_sets_the_weight_of_the_model_that_trains():
-    model, x, seen = small(), sequences(8), []
-
-    class Remember(keras.callbacks.Callback):
-        def on_train_batch_end(self, batch, logs=None):
-            (inner,) = (layer for layer in self.model.layers if layer is model)
-            seen.append(float(to_numpy(inner.kl_weight)))
-
-    remember = Remember()
-    outer = keras.Sequential([keras.Input((STEPS, CHANNELS)), model])
-    outer.compile("adam", NLL)
-    options = {"batch_size": 4, "epochs": 3, "verbose": 0}
-    outer.fit(x, x, callbacks=[KLAnnealing(warmup_steps=4, start=0.2), remember], **options)
-    assert_close(seen, [0.2, 0.4, 0.6, 0.8, 1.0, 1.0], 1e-6)
-    seen.clear()
-    cyclic = KLAnnealing(warmup_epochs=1, cycle=2, stop=0.5)
-    outer.fit(x, x, callbacks=[cyclic, remember], **options)
-    assert_close(seen, [0.0, 0.0, 0.5, 0.5, 0.0, 0.0], 1e-6)
-    with pytest.raises(ValueError, match="no RecurrentVAE in the model"):
-        other = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
-        other.compile("adam", "mse")
-        other.fit(x[:, 0], x[:, 0], callbacks=[KLAnnealing(1)], verbose=0)
-
-
-def test_schedules():
-    by_steps = KLAnnealing(warmup_steps=2, start=1.0, stop=3.0)
-    assert [by_steps.weight(t) for t in range(4)] == [1.0, 2.0, 3.0, 3.0]
-    endless = KLAnnealing(warmup_steps=2, cycle=3)
-    assert [endless.weight(t) for t in range(7)] == [0.0, 0.5, 1.0, 0.0, 0.5, 1.0, 0.0]
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({}, "give either warmup_epochs or warmup_steps, got None and None"),
-        ({"warmup_epochs": 1, "warmup_steps": 2}, "give either"),
-        ({"warmup_epochs": 0}, "warmup_epochs must be an int >= 1, got 0"),
-        ({"warmup_steps": 1.5}, r"warmup_steps must be an int >= 1, got 1\.5"),
-        ({"warmup_steps": 2, "start": -1}, "start must be a number >= 0, got -1"),
-        ({"warmup_steps": 5, "cycle": 4}, "cycle must be an int >= 5, got 4"),
-        ({"warmup_steps": 5, "cycles": 4}, "cycles needs cycle"),
-    ],
-)
-def test_annealing_that_does_not_fit(options, message):
-    with pytest.raises(ValueError, match=f"KLAnnealing: {message}"):
-        KLAnnealing(**options)
 
 
 # --- bounds --------------------------------------------------------------------------------------
@@ -429,6 +348,14 @@ def test_file_in_safe_mode(tmp_path):
         assert_close(ask(loaded), to_numpy(ask(model)), 1e-5)
     ours, theirs = ({**m.get_config(), "head": None} for m in (model, loaded))
     assert ours == theirs
+
+
+def test_a_file_holds_the_weights_once(model, tmp_path):
+    model.generate(3, steps=5, seed=5, batch_size=3)
+    model.save_weights(tmp_path / "asked.weights.h5")
+    small(latent_dim=2, head=RealAndYesNo()).save_weights(tmp_path / "fresh.weights.h5")
+    asked, fresh = ((tmp_path / f"{n}.weights.h5").stat().st_size for n in ("asked", "fresh"))
+    assert asked == fresh
 
 
 def test_mixed_precision():

@@ -71,6 +71,7 @@ class RecurrentCoder(DistributionLayer):
         """The distribution of the head, at all steps or after the last that is not masked."""
         x = ops.cast(inputs, self.compute_dtype)
         if mask is not None:  # what stands at a masked step, NaN included, is not seen
+            mask = ops.cast(mask, "bool")
             x = special.where(mask[..., None], x, 0.0)
         for layer in self.recurrent:
             x = layer(x, mask=mask)

@@ -50,6 +50,22 @@ class TaskModel(keras.Model):
         return self.task(self.vae, x, mask, self.seed_generator, **self.options)
 
 
+class Tasks:
+    """The models of the tasks a model was asked for, made once; Keras sees no layers in it."""
+
+    def __init__(self) -> None:
+        self.made: dict[tuple, TaskModel] = {}
+
+    def model(self, vae: Any, task: Task, options: dict[str, Any]) -> TaskModel:
+        """The model of a task with these options, compiled the way the model itself is."""
+        way = (vae.run_eagerly, vae.jit_compile)
+        key = (task.__name__, way, *options.values())
+        if key not in self.made:
+            self.made[key] = TaskModel(vae, task, options)
+            self.made[key].run_eagerly, self.made[key].jit_compile = way
+        return self.made[key]
+
+
 def encoded(vae: Any, x: Tensor, mask: Tensor | None, seed: Any) -> td.Distribution:
     """The posterior of every sequence."""
     del seed

@@ -135,7 +135,7 @@ class RecurrentVAE(keras.Model):
             name="kl_weight",
         )
         self.supports_masking = True
-        self.__dict__["_tasks"] = {}  # where Keras does not look for layers to save
+        self._tasks = latent_tasks.Tasks()
 
     @property
     def head(self) -> keras.Layer:
@@ -389,13 +389,7 @@ class RecurrentVAE(keras.Model):
     ) -> Any:
         """A task on a data set of any size, in batches; it is compiled once for its options."""
         self._make_weights(x)
-        way = (self.run_eagerly, self.jit_compile)
-        key = (task.__name__, way, *options.values())
-        if key not in self._tasks:
-            made = latent_tasks.TaskModel(self, task, options)
-            made.run_eagerly, made.jit_compile = way
-            self._tasks[key] = made
-        model = self._tasks[key]
+        model = self._tasks.model(self, task, options)
         model.reseed(latent_tasks.new_seed(seed, "RecurrentVAE"))
         if mask is not None:
             x = {"x": x, "mask": np.asarray(mask, "bool")}
