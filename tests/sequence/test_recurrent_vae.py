@@ -249,14 +249,14 @@ def test_reconstructions_and_what_lies_between(model):
     x = sequences(4)
     reconstructed = model.reconstruct(x)
     assert reconstructed.batch_shape == (4, STEPS)
-    between = model.interpolate(x[:2], x[2:], 3)
-    assert (between.batch_shape, between.event_shape) == ((2, 3, STEPS), (CHANNELS,))
+    between = model.interpolate(x, x[::-1], 3)
+    assert (between.batch_shape, between.event_shape) == ((4, 3, STEPS), (CHANNELS,))
     means, ends = to_numpy(between.mean()), to_numpy(reconstructed.mean())
-    assert_close(means[:, 0], ends[:2], 1e-4, floor=0.1)
-    assert_close(means[:, -1], ends[2:], 1e-4, floor=0.1)
+    assert_close(means[:, 0], ends, 1e-4, floor=0.1)
+    assert_close(means[:, -1], ends[::-1], 1e-4, floor=0.1)
     latent = to_numpy(model.encode(x).mean())
-    middle = model.decode((latent[:2] + latent[2:]) / 2, STEPS)
-    assert_close(means[:, 1], middle.mean(), 1e-4, floor=0.1)
+    middle = model.decode(np.tile((latent + latent[::-1]) / 2, (3, 1)), STEPS)
+    assert_close(means[:, 1], to_numpy(middle.mean())[:4], 1e-4, floor=0.1)
 
 
 def test_steps_of_an_anomaly(model):
@@ -413,6 +413,12 @@ def test_inputs_that_do_not_fit():
     model = small(latent_dim=2)
     with pytest.raises(ValueError, match=r"z must have the shape .* latent_dim 2, got \(3, 1\)"):
         model.decode(np.zeros((3, 1)), 4)
+    with pytest.raises(ValueError, match=r"x must have the shape .* time, 2\), got \(6, 4, 3\)"):
+        model.encode(sequences(channels=3))
+    with pytest.raises(ValueError, match=r"mask must have the shape .* \(6, 4\) .* got \(6, 3\)"):
+        model.reconstruct(sequences(), mask=np.ones((6, 3)))
+    with pytest.raises(ValueError, match="mask is for arrays; a data set has it in its batches"):
+        model.anomaly_score([sequences()], mask=np.ones((6, 4)))
     with pytest.raises(ValueError, match="number must be an int >= 2, got 1"):
         model.interpolate(sequences(), sequences(), 1)
     with pytest.raises(ValueError, match="num_samples must be an int >= 1, got 0"):

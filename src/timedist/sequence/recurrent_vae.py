@@ -150,6 +150,7 @@ class RecurrentVAE(keras.Model):
                 "RecurrentVAE takes sequences of shape (batch, time, channels) with a known number "
                 f"of channels, got shape {shape}"
             )
+        self.channels = int(shape[-1])
         self.encoder.build(shape)
         self.decoder.build((None, None, self.latent_dim))
         if isinstance(self.prior, keras.Layer):
@@ -194,7 +195,7 @@ class RecurrentVAE(keras.Model):
         Raises:
             ValueError: if the shapes do not fit.
         """
-        return self._run(latent_tasks.encoded, x, mask, batch_size)
+        return self._run(latent_tasks.encoded, self._sequences(x, mask), batch_size)
 
     def decode(self, z: Any, steps: int, batch_size: int | None = None) -> td.Distribution:
         """The distribution at each step given latent vectors.
@@ -218,7 +219,7 @@ class RecurrentVAE(keras.Model):
                 "RecurrentVAE.decode: z must have the shape (sequences, latent_dim) with "
                 f"latent_dim {self.latent_dim}, got {shape}"
             )
-        return self._run(latent_tasks.decoded, z, None, batch_size, steps=steps)
+        return self._run(latent_tasks.decoded, z, batch_size, steps=steps)
 
     def reconstruct(
         self, x: Any, mask: Any = None, batch_size: int | None = None
@@ -236,7 +237,7 @@ class RecurrentVAE(keras.Model):
         Raises:
             ValueError: if the shapes do not fit.
         """
-        return self._run(latent_tasks.reconstructed, x, mask, batch_size)
+        return self._run(latent_tasks.reconstructed, self._sequences(x, mask), batch_size)
 
     def generate(
         self, number: int, steps: int, seed: int | None = None, batch_size: int | None = None
@@ -259,7 +260,7 @@ class RecurrentVAE(keras.Model):
         steps = checks.count("RecurrentVAE.generate", "steps", steps, 1)
         self._check_built("generate")
         rows = np.zeros((number, 1), "float32")
-        return self._run(latent_tasks.generated, rows, None, batch_size, seed, False, steps=steps)
+        return self._run(latent_tasks.generated, rows, batch_size, seed, False, steps=steps)
 
     def interpolate(
         self,
@@ -375,34 +376,51 @@ class RecurrentVAE(keras.Model):
         number = checks.count("RecurrentVAE", "num_samples", num_samples, 1)
         if batch_size is None and hasattr(x, "shape"):
             batch_size = max(1, _MOST_ROWS // number)
-        return self._run(task, x, mask, batch_size, seed, False, num_samples=number)
+        inputs = self._sequences(x, mask)
+        return self._run(task, inputs, batch_size, seed, False, num_samples=number)
 
     def _run(
         self,
         task: Any,
-        x: Any,
-        mask: Any,
+        inputs: Any,
         batch_size: int | None,
         seed: int | None = None,
         distribution: bool = True,
         **options: Any,
     ) -> Any:
         """A task on a data set of any size, in batches; it is compiled once for its options."""
-        self._make_weights(x)
         model = self._tasks.model(self, task, options)
         model.reseed(latent_tasks.new_seed(seed, "RecurrentVAE"))
-        if mask is not None:
-            x = {"x": x, "mask": np.asarray(mask, "bool")}
         if distribution:
-            return predict(model, x, batch_size=batch_size, verbose=0)
-        return model.predict(x, batch_size=batch_size, verbose=0)
+            return predict(model, inputs, batch_size=batch_size, verbose=0)
+        return model.predict(inputs, batch_size=batch_size, verbose=0)
 
-    def _make_weights(self, x: Any) -> None:
-        if self.built:
-            return
+    def _sequences(self, x: Any, mask: Any) -> Any:
+        """Sequences, with their mask if there is one, as a task takes them; checked if arrays."""
         if not hasattr(x, "shape"):
             self._check_built("use it on a data set")
-        self.build((None, *x.shape[1:]))
+            if mask is not None:
+                raise ValueError(
+                    "RecurrentVAE: mask is for arrays; a data set has it in its batches, "
+                    f'dictionaries of "x" and "mask", got {type(x).__name__}'
+                )
+            return x
+        if not self.built:
+            self.build((None, *x.shape[1:]))
+        if len(x.shape) != 3 or x.shape[-1] != self.channels:
+            raise ValueError(
+                f"RecurrentVAE: x must have the shape (sequences, time, {self.channels}), got "
+                f"{tuple(x.shape)}"
+            )
+        if mask is None:
+            return x
+        mask = np.asarray(ops.convert_to_numpy(mask), "bool")
+        if mask.shape != tuple(x.shape[:2]):
+            raise ValueError(
+                f"RecurrentVAE: mask must have the shape (sequences, time), {tuple(x.shape[:2])} "
+                f"for this x, got {mask.shape}"
+            )
+        return {"x": x, "mask": mask}
 
     def _check_built(self, what: str) -> None:
         if not self.built:
