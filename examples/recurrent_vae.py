@@ -5,8 +5,8 @@
 The sequences are the 8 x 8 digits of scikit-learn, black and white: 8 steps of 8 channels. After
 training, the bound on the log likelihood of digits it has not seen, with 100 draws each, is at
 least REACHED nats a digit, 0.415 bits a pixel. Independent steps with the same head, whose best are
-the frequencies of the training set at each step and channel, reach -25.2, 0.568 bits. New digits are
-drawn from the prior.
+the frequencies of the training set at each step and channel, reach -25.2, 0.568 bits. New digits
+are drawn from the prior.
 """
 
 import math
