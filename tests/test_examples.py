@@ -106,6 +106,16 @@ def test_intervals_widen_outside_the_training_range(tmp_path):
     assert (tmp_path / "days.png").stat().st_size > 10_000
 
 
+def test_digits_row_by_row(tmp_path):
+    program, results = ran("recurrent_vae", path=tmp_path / "digits.png")
+    assert results["bound"] >= program["REACHED"]
+    assert results["bound"] > results["elbo"]
+    assert abs(results["independent"] + 25.2) < 0.05
+    assert results["drawn"].shape == (12, 8, 8)
+    assert set(np.unique(results["drawn"])) == {0.0, 1.0}
+    assert (tmp_path / "digits.png").stat().st_size > 5_000
+
+
 # The seed's three programs, letter for letter but for the imports and `Lambda` on distributions.
 
 time_steps = 10

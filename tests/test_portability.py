@@ -7,13 +7,14 @@ import sys
 import keras
 import numpy as np
 import pytest
-from helpers import BACKEND
+from helpers import BACKEND, to_numpy
 
 import timedist
 from timedist.layers import (
     DenseFlipout,
     EmbeddingReparameterization,
     IndependentNegativeBinomial,
+    IndependentNormal,
     LSTMReparameterization,
     MaskedAutoregressiveFlow,
     MixtureNormal,
@@ -23,6 +24,7 @@ from timedist.layers import (
     WeightNorm,
 )
 from timedist.losses import NegativeLogLikelihood
+from timedist.sequence import RecurrentVAE
 
 OTHERS = sorted({"jax", "tensorflow", "torch"} - {BACKEND})
 LOADER = """
@@ -35,6 +37,11 @@ leaves = [leaf for d in predicted for leaf in d.leaves()]
 np.savez(folder + "/" + keras.backend.backend() + ".npz", *leaves)
 uncertain = keras.models.load_model(folder + "/uncertain.keras", safe_mode=True)
 np.savez(folder + "/" + keras.backend.backend() + "-uncertain.npz", *uncertain.get_weights())
+sequences = keras.models.load_model(folder + "/sequences.keras", safe_mode=True)
+log_prob = sequences.prior_distribution().log_prob(np.ones((1, 2), "float32"))
+parts = [*sequences.reconstruct(np.load(folder + "/x.npy")).leaves(), log_prob]
+parts = [keras.ops.convert_to_numpy(part) for part in parts]
+np.savez(folder + "/" + keras.backend.backend() + "-sequences.npz", *parts)
 assert np.isfinite(uncertain.evaluate(*np.load(folder + "/ids.npy"), verbose=0))
 print(*[repr(d) for d in predicted], sep="\\n")
 """
@@ -70,6 +77,7 @@ def trained(tmp_path_factory):
     model.save(folder / "model.keras")
     np.save(folder / "x.npy", x)
     train_uncertain(folder)
+    save_autoencoder(folder, x)
     return folder, timedist.predict(model, x, verbose=0)
 
 
@@ -92,6 +100,16 @@ def train_uncertain(folder):
     np.savez(folder / "uncertain.npz", *model.get_weights())
 
 
+def save_autoencoder(folder, x):
+    """A recurrent autoencoder with a flow for its prior, and what it makes of the sequences."""
+    model = RecurrentVAE(IndependentNormal(3), latent_dim=2, units=4, cell="gru", prior="flow")
+    model.compile(keras.optimizers.Adam(0.05), NegativeLogLikelihood())
+    model.fit(x, x, verbose=0)
+    model.save(folder / "sequences.keras")
+    log_prob = model.prior_distribution().log_prob(np.ones((1, 2), "float32"))
+    np.savez(folder / "sequences.npz", *model.reconstruct(x).leaves(), to_numpy(log_prob))
+
+
 @pytest.mark.parametrize("other", OTHERS)
 def test_the_other_backends_agree(trained, other):
     folder, expected = trained
@@ -107,6 +125,10 @@ def test_the_other_backends_agree(trained, other):
     weights, same = (np.load(folder / f"{name}uncertain.npz") for name in (f"{other}-", ""))
     for name in same.files:
         np.testing.assert_array_equal(weights[name], same[name])
+    made, same = (np.load(folder / f"{name}sequences.npz") for name in (f"{other}-", ""))
+    assert len(same.files) == 3
+    for name in same.files:
+        np.testing.assert_allclose(made[name], same[name], rtol=1e-5, atol=1e-5)
     found = np.load(folder / f"{other}.npz")
     leaves = [leaf for distribution in expected for leaf in distribution.leaves()]
     assert len(found.files) == len(leaves)

@@ -1,6 +1,6 @@
 """TimeDist: a probability distribution at every time step, for Keras 3."""
 
-from timedist import distributions, interop, layers, losses, metrics, scores
+from timedist import distributions, interop, layers, losses, metrics, scores, sequence
 from timedist.prediction import predict
 
 __version__ = "0.1.0"
@@ -14,4 +14,5 @@ __all__ = [
     "metrics",
     "predict",
     "scores",
+    "sequence",
 ]

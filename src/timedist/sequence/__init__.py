@@ -1,6 +1,8 @@
 """Models of whole sequences."""
 
+from timedist.sequence.annealing import KLAnnealing
 from timedist.sequence.autoregressive import AutoregressiveRNN
+from timedist.sequence.recurrent_vae import RecurrentVAE
 from timedist.sequence.rollout import Rollout
 
-__all__ = ["AutoregressiveRNN", "Rollout"]
+__all__ = ["AutoregressiveRNN", "KLAnnealing", "RecurrentVAE", "Rollout"]
