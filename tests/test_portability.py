@@ -105,6 +105,7 @@ def save_autoencoder(folder, x):
     model = RecurrentVAE(IndependentNormal(3), latent_dim=2, units=4, cell="gru", prior="flow")
     model.compile(keras.optimizers.Adam(0.05), NegativeLogLikelihood())
     model.fit(x, x, verbose=0)
+    without_compiler(model)
     model.save(folder / "sequences.keras")
     log_prob = model.prior_distribution().log_prob(np.ones((1, 2), "float32"))
     np.savez(folder / "sequences.npz", *model.reconstruct(x).leaves(), to_numpy(log_prob))
