@@ -20,7 +20,7 @@ from timedist.distributions import Independent, Normal
 from timedist.layers import DenseReparameterization, DistributionLayer, LSTMReparameterization
 from timedist.losses import NegativeLogLikelihood
 
-QUIET, BUSY, WIDER, MORE = 400, 1200, 1.3, 2.5
+QUIET, BUSY, WIDER, MORE = 400, 1200, 1.2, 2.0
 HOURS, UNITS = 24, 16
 
 

@@ -4,7 +4,7 @@
 
 The inverse of a function that takes a value at up to three places has up to three answers. The
 mean log likelihood of 2,000 values not seen before is at least REACHED nats with a mixture of five
-normals, and 0.8 nats lower with one normal, whose mean lies between the answers.
+normals, and 0.7 nats lower with one normal, whose mean lies between the answers.
 
 Source: Bishop: Mixture Density Networks (1994), section 5.
 """

@@ -92,7 +92,7 @@ class DistributionLoss(keras.losses.Loss):
         total = super().__call__(losses, losses, sample_weight)
         if not self.by_sequence:
             return total
-        return total / ops.cast(ops.shape(losses)[0] if losses.shape else 1, total.dtype)
+        return total / ops.cast(ops.shape(losses)[0] if len(losses.shape) else 1, total.dtype)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """The scores, which `__call__` has already computed."""

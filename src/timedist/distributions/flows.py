@@ -74,7 +74,7 @@ class Flow(Value):
         dtype = compat.dtype_of(leaves[0]) if leaves else "float32"
         self._check_context(None if context is None else np.shape(context)[-1])
         x = compat.to_tensor(x, dtype)
-        if not x.shape or x.shape[-1] != self.event_size:
+        if not len(x.shape) or x.shape[-1] != self.event_size:
             raise ValueError(
                 f"{type(self).__name__} takes vectors of {self.event_size} components, got shape "
                 f"{tuple(x.shape)}"

@@ -137,7 +137,7 @@ class LinearGaussianStateSpaceModel(Distribution):
         )
         if name not in self.time_varying:
             return zeros
-        if not zeros.shape or zeros.shape[-1] != self.num_timesteps:
+        if not len(zeros.shape) or zeros.shape[-1] != self.num_timesteps:
             raise ValueError(
                 f"{self._family}: {name} is time_varying, so its last batch axis must be the "
                 f"{self.num_timesteps} steps, got {_described(value)}"

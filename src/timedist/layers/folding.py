@@ -70,9 +70,9 @@ def mean_over_sequences(values: Tensor, mask: Tensor | None = None) -> Tensor:
     """
     fold = _active.fold
     mask = fold.mask if mask is None and fold is not None else mask
-    if mask is not None and values.shape:
+    if mask is not None and len(values.shape):
         values = _unmasked(values, mask)
-    number = fold.batch if fold is not None else ops.shape(values)[0] if values.shape else 1
+    number = fold.batch if fold is not None else ops.shape(values)[0] if len(values.shape) else 1
     return ops.sum(values) / ops.cast(number, values.dtype)
 
 
