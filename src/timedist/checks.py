@@ -49,6 +49,13 @@ def count(owner: str, name: str, given: Any, least: int) -> int:
     return int(given)
 
 
+def not_negative(owner: str, name: str, given: Any) -> float:
+    """A number that is not below zero."""
+    if not is_number(given) or not given >= 0.0:
+        raise ValueError(f"{owner}: {name} must be a number >= 0, got {given!r}")
+    return float(given)
+
+
 def choice(owner: str, name: str, given: Any, options: Sequence[str]) -> str:
     """One of a few words."""
     if given not in options:

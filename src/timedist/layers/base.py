@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import keras
 
+from timedist.distributions.base import DistributionTypeError
 from timedist.interop import as_distribution, is_distribution
 from timedist.layers import conversion
 from timedist.layers.accepting import AcceptsDistributions, serializable
@@ -163,6 +164,14 @@ def _map_distributions(function: Callable[[Any], Any], outputs: Any) -> Any:
         return function(x) if wanted else x
 
     return keras.tree.map_structure(converted, outputs)
+
+
+def refuse_distribution(layer: keras.Layer, wanted: str) -> NoReturn:
+    """Raise because a layer that takes a tensor got a distribution."""
+    raise DistributionTypeError(
+        f"The layer {layer.name!r} ({type(layer).__name__}) takes {wanted}, a tensor, but got a "
+        "distribution. Put a `timedist.layers.Sample()` or `.mean()` in between."
+    )
 
 
 def _refuse(layer: str, validate_args: Any, sample_dtype: Any) -> None:

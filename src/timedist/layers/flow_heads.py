@@ -10,9 +10,8 @@ from keras import ops
 
 from timedist import checks
 from timedist import distributions as td
-from timedist.distributions.base import DistributionTypeError
 from timedist.layers.accepting import serializable
-from timedist.layers.base import DistributionLayer
+from timedist.layers.base import DistributionLayer, refuse_distribution
 from timedist.layers.flows import AutoregressiveNetwork
 from timedist.layers.heads import as_event_shape, at_least_float32, positive_int
 
@@ -82,10 +81,7 @@ class FlowHead(DistributionLayer):
     def build(self, input_shape: Any) -> None:
         """Make the networks."""
         if input_shape is None:
-            raise DistributionTypeError(
-                f"The layer {self.name!r} ({type(self).__name__}) takes features, a tensor, but "
-                "got a distribution. Put a `timedist.layers.Sample()` or `.mean()` in between."
-            )
+            refuse_distribution(self, "features")
         if not input_shape or input_shape[-1] is None:
             raise ValueError(
                 f"The layer {self.name!r} ({type(self).__name__}) takes a known number of features "

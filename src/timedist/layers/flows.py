@@ -258,11 +258,7 @@ class AutoregressiveNetwork(keras.Layer):
                 f"{'no' if conditional_input is None else 'a'} conditional_input"
             )
         context = None if conditional_input is None else at_least_float32(conditional_input)
-        weights = self._weights()
-        context_kernels = weights.pop("context_kernels")
-        network = masked_networks.prepared(
-            context_kernels=context_kernels, context=context, **weights
-        )
+        network = masked_networks.prepared(context=context, **self._weights())
         return network(at_least_float32(x))
 
     def get_config(self) -> dict:
@@ -425,11 +421,8 @@ def _as_order(order: Any, event_shape: tuple[int, ...] | None) -> str | tuple[in
 
 def _fresh(initializer: Any) -> Any:
     """An initializer that draws anew: an object without a seed draws the same at every call."""
-    return (
-        initializer.clone()
-        if isinstance(initializer, keras.initializers.Initializer)
-        else (initializer)
-    )
+    own = isinstance(initializer, keras.initializers.Initializer)
+    return initializer.clone() if own else initializer
 
 
 def _masked(mask: np.ndarray, initializer: Any) -> Any:

@@ -12,12 +12,11 @@ from keras import ops
 from timedist import checks
 from timedist import distributions as td
 from timedist.distributions import kernels
-from timedist.distributions.base import DistributionTypeError
 from timedist.distributions.inducing import InducingVariables, Posterior
 from timedist.distributions.value import in_dtype
 from timedist.interop import is_distribution
 from timedist.layers.accepting import serializable
-from timedist.layers.base import DistributionLayer
+from timedist.layers.base import DistributionLayer, refuse_distribution
 from timedist.layers.heads import as_event_shape, positive_int
 from timedist.ops import compat, linalg, special
 
@@ -227,7 +226,7 @@ class VariationalGaussianProcess(DistributionLayer):
     def build(self, input_shape: Any) -> None:
         """Make the weights, those of the provider among them."""
         if input_shape is None:
-            self._refuse_distribution()
+            refuse_distribution(self, "index points")
         if len(input_shape) < 2 or input_shape[-1] is None:
             raise ValueError(
                 f"The layer {self.name!r} (VariationalGaussianProcess) needs index points of shape "
@@ -267,7 +266,7 @@ class VariationalGaussianProcess(DistributionLayer):
     def call(self, inputs: Tensor) -> td.GaussianProcessMarginals | td.VariationalGaussianProcess:
         """The processes at the index points."""
         if is_distribution(inputs):
-            self._refuse_distribution()
+            refuse_distribution(self, "index points")
         points, posterior = ops.cast(inputs, _dtype(self)), self._posterior()
         noise = special.softplus(self._value(self.unconstrained_observation_noise_variance))
         divergence = posterior.divergence()
@@ -282,12 +281,6 @@ class VariationalGaussianProcess(DistributionLayer):
             observation_noise_variance=noise,
             divergence=divergence,
             jitter=self.jitter,
-        )
-
-    def _refuse_distribution(self) -> None:
-        raise DistributionTypeError(
-            f"The layer {self.name!r} (VariationalGaussianProcess) takes index points, a tensor, "
-            "but got a distribution. Put a `timedist.layers.Sample()` or `.mean()` in between."
         )
 
     def _posterior(self) -> Posterior:

@@ -61,7 +61,8 @@ class KLAnnealing(keras.callbacks.Callback):
         name = "warmup_steps" if self.by_steps else "warmup_epochs"
         given = warmup_steps if self.by_steps else warmup_epochs
         self.warmup = checks.count("KLAnnealing", name, given, 1)
-        self.start, self.stop = (_weight(n, w) for n, w in (("start", start), ("stop", stop)))
+        self.start = checks.not_negative("KLAnnealing", "start", start)
+        self.stop = checks.not_negative("KLAnnealing", "stop", stop)
         least = self.warmup
         self.cycle = None if cycle is None else checks.count("KLAnnealing", "cycle", cycle, least)
         self.cycles = None if cycles is None else checks.count("KLAnnealing", "cycles", cycles, 1)
@@ -122,9 +123,3 @@ class KLAnnealing(keras.callbacks.Callback):
         self._last = weight
         for layer in self._annealed():
             layer.kl_weight.assign(weight)
-
-
-def _weight(name: str, given: Any) -> float:
-    if not checks.is_number(given) or not given >= 0.0:
-        raise ValueError(f"KLAnnealing: {name} must be a number >= 0, got {given!r}")
-    return float(given)

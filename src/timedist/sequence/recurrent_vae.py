@@ -117,8 +117,8 @@ class RecurrentVAE(keras.Model):
         self.cell = checks.choice(owner, "cell", cell, tuple(CELLS))
         self.posterior = checks.choice(owner, "posterior", posterior, tuple(POSTERIORS))
         self.prior_components = checks.count(owner, "prior_components", prior_components, 1)
-        self.free_bits = _not_negative("free_bits", free_bits)
-        self.first_kl_weight = _not_negative("kl_weight", kl_weight)
+        self.free_bits = checks.not_negative(owner, "free_bits", free_bits)
+        self.first_kl_weight = checks.not_negative(owner, "kl_weight", kl_weight)
         self.prior_name = prior if isinstance(prior, str) else None
         self.prior = latent_priors.make_prior(
             prior, self.latent_dim, self.prior_components, self.variable_dtype
@@ -464,9 +464,3 @@ def _check_head(head: Any) -> None:
             f"RecurrentVAE: the head {head.name!r} gives a tensor, by its "
             f"convert_to_tensor_fn={converted!r}; leave that out"
         )
-
-
-def _not_negative(name: str, given: Any) -> float:
-    if not checks.is_number(given) or not given >= 0.0:
-        raise ValueError(f"RecurrentVAE: {name} must be a number >= 0, got {given!r}")
-    return float(given)

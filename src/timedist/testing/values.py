@@ -39,8 +39,7 @@ def evaluated(case: Case, dtype: str) -> tuple[dict[str, np.ndarray], np.ndarray
     x = case.checked_points(dtype)
     shape = x.shape[1:]
     beyond = [np.full((1, *shape), v, dtype) for v in (*case.outside, np.nan, np.inf, -np.inf)]
-    d64 = case.make()
-    p = batched(PROBABILITIES, d64).astype(dtype)
+    p = batched(PROBABILITIES, case.make()).astype(dtype)
     with dtype_scope(dtype):
         points = np.concatenate([x, *beyond])
         tensors = [ops.convert_to_tensor(a) for a in (points, x, p)]

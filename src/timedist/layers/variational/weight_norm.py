@@ -54,7 +54,6 @@ class WeightNorm(keras.layers.Wrapper):
                 "WeightNorm: data_init=True would look at the first batch, which a compiled model "
                 "cannot; build the model and call `layer.adapt(inputs)` with some of its inputs"
             )
-        self.data_init = False
         self.supports_masking = layer.supports_masking
 
     def build(self, input_shape: Any = None) -> None:
@@ -126,10 +125,6 @@ class WeightNorm(keras.layers.Wrapper):
     def compute_output_shape(self, input_shape: Any) -> Any:
         """The layer's."""
         return self.layer.compute_output_shape(input_shape)
-
-    def get_config(self) -> dict:
-        """The constructor's arguments."""
-        return {**super().get_config(), "data_init": self.data_init}
 
 
 def _length(kernel: Tensor) -> Tensor:
