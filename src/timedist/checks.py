@@ -56,6 +56,13 @@ def not_negative(owner: str, name: str, given: Any) -> float:
     return float(given)
 
 
+def positive(owner: str, name: str, given: Any) -> float:
+    """A finite number above zero."""
+    if not is_number(given) or not 0.0 < given < float("inf"):
+        raise ValueError(f"{owner}: {name} must be a finite number > 0, got {given!r}")
+    return float(given)
+
+
 def choice(owner: str, name: str, given: Any, options: Sequence[str]) -> str:
     """One of a few words."""
     if given not in options:
