@@ -44,15 +44,17 @@ def tempered(distribution: Any, temperature: float) -> Any:
     Source: Ha, Eck: A Neural Representation of Sketch Drawings (2017), for mixtures; Kingma,
     Dhariwal: Glow (2018), for flows.
 
-    >>> from timedist.distributions import Distribution, Normal, parameter
+    >>> from timedist.distributions import Distribution, Normal, constraints, parameter
     >>> float(tempered(Normal(0.0, 1.0), 0.25).scale)
     0.5
-    >>> class Rayleigh(Distribution):
-    ...     scale: object = parameter()
-    >>> @tempered.register(Rayleigh)
-    ... def _(distribution, temperature):
-    ...     return Rayleigh(distribution.scale * temperature)
-    >>> float(tempered(Rayleigh(1.0), 2.0).scale)
+    >>> class Spike(Distribution):
+    ...     scale: object = parameter(constraints.positive)
+    ...     def _log_prob(self, x):
+    ...         return -abs(x) / self.scale - ops.log(2.0 * self.scale)
+    >>> @tempered.register(Spike)
+    ... def of_spike(distribution, temperature):
+    ...     return Spike(distribution.scale * temperature)
+    >>> float(tempered(Spike(1.0), 2.0).scale)
     2.0
     """
     number = checks.positive("tempered", "temperature", temperature)
