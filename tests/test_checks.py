@@ -46,7 +46,7 @@ def test_counts_that_are_none(given):
 @pytest.mark.parametrize("given", [True, 0.0, -1, float("inf"), float("nan"), "3", None], ids=str)
 def test_positive_numbers(given):
     assert checks.positive("who", "size", np.float32(0.5)) == 0.5
-    with pytest.raises(ValueError, match="who: size must be a finite number > 0, got"):
+    with pytest.raises(ValueError, match="who: size must be a positive number, got"):
         checks.positive("who", "size", given)
 
 

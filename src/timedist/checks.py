@@ -57,9 +57,9 @@ def not_negative(owner: str, name: str, given: Any) -> float:
 
 
 def positive(owner: str, name: str, given: Any) -> float:
-    """A finite number above zero."""
+    """A number above zero."""
     if not is_number(given) or not 0.0 < given < float("inf"):
-        raise ValueError(f"{owner}: {name} must be a finite number > 0, got {given!r}")
+        raise ValueError(f"{owner}: {name} must be a positive number, got {given!r}")
     return float(given)
 
 
