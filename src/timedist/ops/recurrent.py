@@ -61,7 +61,7 @@ def _by_torch(layer: keras.layers.RNN, x: Tensor, mask: Tensor | None) -> tuple[
 
     is_lstm = isinstance(layer, keras.layers.LSTM)
     weights = _torch_weights(layer.cell, is_lstm)
-    kernel = torch.lstm if is_lstm else torch.gru
+    kernel: Any = torch.lstm if is_lstm else torch.gru
     zeros = x.new_zeros((1, x.shape[0], layer.units))
     start = (zeros, zeros) if is_lstm else zeros
     if mask is None:
