@@ -29,7 +29,7 @@ def test_annealing_sets_the_weight_of_the_model_that_trains():
     cyclic = KLAnnealing(warmup_epochs=1, cycle=2, stop=0.5)
     outer.fit(x, x, callbacks=[cyclic, remember], **options)
     assert_close(seen, [0.0, 0.0, 0.5, 0.5, 0.0, 0.0], 1e-6)
-    with pytest.raises(ValueError, match="no RecurrentVAE in the model"):
+    with pytest.raises(ValueError, match=r"nothing in the model '.*' has a variable kl_weight"):
         other = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
         other.compile("adam", "mse")
         other.fit(x[:, 0], x[:, 0], callbacks=[KLAnnealing(1)], verbose=0)
