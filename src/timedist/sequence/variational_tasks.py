@@ -1,0 +1,96 @@
+"""What is asked of a trained `VariationalRNN`; see `latent_tasks` for how it is run."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from keras import ops
+
+from timedist import distributions as td
+from timedist.ops import special
+from timedist.ops.random import StepSeed, draw_key
+from timedist.sequence.latent_tasks import surprise
+
+Tensor = Any
+
+
+def encoded(vrnn: Any, x: Tensor, mask: Tensor | None, seed: Any) -> td.Distribution:
+    """The posterior at every step, given the means of those before."""
+    del seed
+    return _central(vrnn, x, mask).posterior
+
+
+def reconstructed(vrnn: Any, x: Tensor, mask: Tensor | None, seed: Any) -> td.Distribution:
+    """The distribution at every step given the means of the posteriors."""
+    del seed
+    return _central(vrnn, x, mask).likelihood
+
+
+def _central(vrnn: Any, x: Tensor, mask: Tensor | None) -> Any:
+    return vrnn.path(x, ops.zeros_like(vrnn.noise(x, 0)), mask)
+
+
+def bound(vrnn: Any, x: Tensor, mask: Tensor | None, seed: Any, num_samples: int) -> Tensor:
+    """The importance-weighted bound of every sequence, `(batch,)`."""
+    each = ops.sum(_log_weights(vrnn, x, mask, seed, num_samples), axis=-1)
+    return ops.logsumexp(each, axis=1) - math.log(num_samples)
+
+
+def step_scores(vrnn: Any, x: Tensor, mask: Tensor | None, seed: Any, num_samples: int) -> Tensor:
+    """What every step takes from the bound, an estimate of -log p(x_t | x_<t); `(batch, time)`."""
+    log_weights = special.cumsum(_log_weights(vrnn, x, mask, seed, num_samples))
+    upto = ops.logsumexp(log_weights, axis=1) - math.log(num_samples)
+    before = ops.concatenate([ops.zeros_like(upto[:, :1]), upto[:, :-1]], axis=1)
+    return before - upto
+
+
+def _log_weights(vrnn: Any, x: Tensor, mask: Tensor | None, seed: Any, number: int) -> Tensor:
+    """log p(x_t, z_t | past) - log q(z_t | past) of every draw, `(batch, number, time)`."""
+    rows = ops.repeat(x, number, axis=0)
+    mask = None if mask is None else ops.repeat(mask, number, axis=0)
+    path = vrnn.path(rows, vrnn.noise(rows, seed), mask)
+    ratio = path.prior.log_prob(path.z) - path.posterior.log_prob(path.z)
+    if mask is not None:
+        ratio = special.where(mask, ratio, 0.0)
+    each = ratio - surprise(vrnn, path.likelihood, rows, mask)
+    return ops.reshape(each, (-1, number, ops.shape(x)[1]))
+
+
+def generated(vrnn: Any, rows: Tensor, mask: Tensor | None, seed: Any, steps: int) -> Tensor:
+    """Draws of as many sequences as there are rows."""
+    del mask
+    states = vrnn.recurrence.get_initial_state(ops.shape(rows)[0])
+    return _continued(vrnn, states, seed, steps)
+
+
+def followed(
+    vrnn: Any, x: Tensor, mask: Tensor | None, seed: Any, steps: int, number: int
+) -> Tensor:
+    """Draws of what follows every sequence, `(batch, number, steps) + event`."""
+    rows = ops.repeat(x, number, axis=0)
+    mask = None if mask is None else ops.repeat(mask, number, axis=0)
+    states = vrnn.path(rows, vrnn.noise(rows, seed), mask).states
+    drawn = _continued(vrnn, states, seed, steps)
+    return ops.reshape(drawn, (-1, number, *drawn.shape[1:]))
+
+
+def _continued(vrnn: Any, states: list, seed: Any, steps: int) -> Tensor:
+    """Draws of the steps after the states, in one compiled loop that feeds each draw back."""
+    cell, key = vrnn.recurrence.cell, draw_key(seed)
+    # The recurrence gives states in the precision of the noise.
+    states = [ops.cast(state, cell.compute_dtype) for state in states]
+    drawn = ops.zeros((ops.shape(states[0])[0], steps, vrnn.channels), vrnn.draw_dtype)
+
+    def body(i: Tensor, carry: tuple) -> tuple:
+        states, drawn = carry
+        step_seed = StepSeed(key, i)
+        latent = cell.read(vrnn.prior(states[0]).draw(seed=step_seed))
+        likelihood = vrnn.decoder(ops.concatenate([latent, states[0]], axis=-1))
+        x = ops.reshape(likelihood.draw(seed=step_seed), (-1, vrnn.channels))
+        x = ops.cast(x, vrnn.draw_dtype)
+        states = cell.advance(vrnn.read(x), latent, states)
+        return states, ops.slice_update(drawn, (0, i, 0), x[:, None])
+
+    _, drawn = ops.fori_loop(0, steps, body, (states, drawn))
+    return ops.reshape(drawn, (-1, steps, *vrnn.event_shape))
