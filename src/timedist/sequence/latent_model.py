@@ -136,9 +136,10 @@ class LatentVariableModel(keras.Model):
             return x
         if not self.built:
             self.build((None, *x.shape[1:]))
-        if len(x.shape) != 3 or x.shape[-1] != self.channels:
+        if len(x.shape) != 3 or x.shape[-1] != self.channels or 0 in x.shape:
+            empty = ", of which none may be 0" if 0 in x.shape else ""
             raise ValueError(
-                f"{owner}: x must have the shape (sequences, time, {self.channels}), got "
+                f"{owner}: x must have the shape (sequences, time, {self.channels}){empty}, got "
                 f"{tuple(x.shape)}"
             )
         if mask is None:
