@@ -187,12 +187,19 @@ class VariationalRNN(LatentVariableModel):
         Returns:
             A `LatentPath`, which has gradients.
         """
-        x, mask = unseen(x, mask, self.compute_dtype)
-        features = ops.cast(self.read(x), self.path_dtype)
-        cell = self.recurrence.cell
-        inputs = ops.concatenate([features, ops.cast(noise, self.path_dtype)], axis=-1)
+        inputs, mask = self.inputs(x, noise, mask)
         outputs, *states = self.recurrence(inputs, mask=mask)
-        ends = np.cumsum(cell.sizes)[:-1].tolist()
+        return self.assembled(outputs, states, mask)
+
+    def inputs(self, x: Tensor, noise: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """What the recurrence takes, `(batch, time, width)`, and the mask; as for `path`."""
+        x, mask = unseen(x, mask, self.compute_dtype)
+        parts = [ops.cast(part, self.path_dtype) for part in (self.read(x), noise)]
+        return ops.concatenate(parts, axis=-1), mask
+
+    def assembled(self, outputs: Tensor, states: list, mask: Tensor | None) -> LatentPath:
+        """The path of what the recurrence gave, at all steps or at one."""
+        ends = np.cumsum(self.recurrence.cell.sizes)[:-1].tolist()
         loc, scale, z, latent, before = ops.split(outputs, ends, axis=-1)
         if mask is not None:
             scale = special.where(mask[..., None], scale, 1.0)
@@ -291,6 +298,7 @@ class VariationalRNN(LatentVariableModel):
         seed: int | None = None,
         mask: Any = None,
         batch_size: int | None = None,
+        resample: bool = False,
     ) -> np.ndarray:
         r"""A lower bound of the log likelihood of every sequence, tight for many draws.
 
@@ -308,6 +316,9 @@ class VariationalRNN(LatentVariableModel):
             mask: as for `encode`.
             batch_size: int, sequences in a batch; all their draws are taken at once. Default:
                 what makes 4,096 drawn sequences, at least one.
+            resample: whether the draws are the particles of a filter: at each step after which an
+                effective number below K / 2 is left, they are drawn anew by their weights. So the
+                bound is tight for long sequences too. Default `False`.
 
         Returns:
             Array `(sequences,)`, in nats.
@@ -315,9 +326,12 @@ class VariationalRNN(LatentVariableModel):
         Raises:
             ValueError: if `num_samples` is no positive int, or the shapes do not fit.
 
-        Source: Burda, Grosse, Salakhutdinov: Importance Weighted Autoencoders (2016).
+        Source: Burda, Grosse, Salakhutdinov: Importance Weighted Autoencoders (2016); with
+        resampling: Maddison, Lawson, Tucker, Heess, Norouzi, Mnih, Doucet, Teh: Filtering
+        Variational Objectives (2017).
         """
-        return self._scores(variational_tasks.bound, x, num_samples, seed, mask, batch_size)
+        task = variational_tasks.resampled_bound if resample else variational_tasks.bound
+        return self._scores(task, x, num_samples, seed, mask, batch_size)
 
     def anomaly_score(
         self,
