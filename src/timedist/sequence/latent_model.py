@@ -143,6 +143,7 @@ class LatentVariableModel(keras.Model):
                 f"{tuple(x.shape)}"
             )
         if mask is None:
+            _refuse_nan(x, True, owner)
             return x
         mask = np.asarray(ops.convert_to_numpy(mask), "bool")
         if mask.shape != tuple(x.shape[:2]):
@@ -150,6 +151,7 @@ class LatentVariableModel(keras.Model):
                 f"{owner}: mask must have the shape (sequences, time), {tuple(x.shape[:2])} "
                 f"for this x, got {mask.shape}"
             )
+        _refuse_nan(x, mask, owner)
         return {"x": x, "mask": mask}
 
     def _check_built(self, what: str) -> None:
@@ -158,6 +160,17 @@ class LatentVariableModel(keras.Model):
                 f"{type(self).__name__}: {what}: the model {self.name!r} has no weights yet; train "
                 "it, call it on sequences or `build((None, None, channels))` first"
             )
+
+
+def _refuse_nan(x: Any, mask: Any, owner: str) -> None:
+    bad = np.isnan(ops.convert_to_numpy(x)).any(axis=-1) & mask
+    if bad.any():
+        sequence, step = (int(i) for i in np.argwhere(bad)[0])
+        raise ValueError(
+            f"{owner}: x has NaN at {int(bad.sum())} steps that are not masked, the first at step "
+            f"{step} of sequence {sequence}, which the network can't read; mask these steps or "
+            "fill in what is missing"
+        )
 
 
 def _check_head(head: Any, owner: str) -> None:

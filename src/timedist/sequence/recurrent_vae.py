@@ -160,7 +160,7 @@ class RecurrentVAE(LatentVariableModel):
             where gradients are wanted call `model.encoder(x, mask=mask)`.
 
         Raises:
-            ValueError: if the shapes do not fit.
+            ValueError: if the shapes do not fit or a step that is not masked has NaN.
         """
         return self._run(latent_tasks.encoded, self._sequences(x, mask), batch_size)
 
@@ -202,7 +202,7 @@ class RecurrentVAE(LatentVariableModel):
             A distribution with NumPy parameters, `batch_shape == (sequences, time)`.
 
         Raises:
-            ValueError: if the shapes do not fit.
+            ValueError: if the shapes do not fit or a step that is not masked has NaN.
         """
         return self._run(latent_tasks.reconstructed, self._sequences(x, mask), batch_size)
 
@@ -286,7 +286,7 @@ class RecurrentVAE(LatentVariableModel):
         tends to $\log p(x)$. Neither `kl_weight` nor `free_bits` matters.
 
         Args:
-            x: as for `encode`. Missing targets, NaN, are left out of the likelihood only.
+            x: as for `encode`.
             num_samples: int, the number K of draws. Default 100.
             seed: int or `None`.
             mask: as for `encode`.

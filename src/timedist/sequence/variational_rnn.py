@@ -225,7 +225,7 @@ class VariationalRNN(LatentVariableModel):
             vectors before a step are the means of their posteriors, so nothing is drawn.
 
         Raises:
-            ValueError: if the shapes do not fit.
+            ValueError: if the shapes do not fit or a step that is not masked has NaN.
         """
         return self._run(variational_tasks.encoded, self._sequences(x, mask), batch_size)
 
@@ -243,7 +243,7 @@ class VariationalRNN(LatentVariableModel):
             A distribution with NumPy parameters, `batch_shape == (sequences, time)`.
 
         Raises:
-            ValueError: if the shapes do not fit.
+            ValueError: if the shapes do not fit or a step that is not masked has NaN.
         """
         return self._run(variational_tasks.reconstructed, self._sequences(x, mask), batch_size)
 
