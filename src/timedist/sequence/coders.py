@@ -31,12 +31,14 @@ class Coder(DistributionLayer):
     def __init__(self, head: keras.Layer, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.head = head
+        self.projection: keras.layers.Dense | None = None
+
+    def add_projection(self) -> None:
+        """Make the projection if the head needs one, after the layers in front of it."""
         # A head of a family reads its parameters; a flow or a user's layer takes any features.
-        self.projection = (
-            keras.layers.Dense(head.width, dtype=self.dtype_policy, name="projection")
-            if isinstance(head, Head)
-            else None
-        )
+        if isinstance(self.head, Head):
+            policy = self.dtype_policy
+            self.projection = keras.layers.Dense(self.head.width, dtype=policy, name="projection")
 
     def build_head(self, shape: tuple) -> None:
         """Make the weights of projection and head for features of this shape."""
@@ -62,6 +64,7 @@ class DenseCoder(Coder):
     def __init__(self, head: keras.Layer, hidden_units: Sequence[int], **kwargs: Any) -> None:
         super().__init__(head, **kwargs)
         self.hidden = dense_layers(hidden_units, self.dtype_policy)
+        self.add_projection()
 
     def build(self, input_shape: Any) -> None:
         """Make the weights for features of this width."""
@@ -102,6 +105,7 @@ class RecurrentCoder(Coder):
             )
             for number in range(depth)
         ]
+        self.add_projection()
 
     def build(self, input_shape: Any) -> None:
         """Make the weights for sequences of this width."""
