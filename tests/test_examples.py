@@ -116,6 +116,19 @@ def test_digits_row_by_row(tmp_path):
     assert (tmp_path / "digits.png").stat().st_size > 5_000
 
 
+def test_digits_with_a_latent_vector_at_every_row(tmp_path):
+    program, results = ran("variational_rnn", path=tmp_path / "digits.png")
+    assert results["bound"] >= program["REACHED"]
+    assert results["bound"] > results["elbo"]
+    assert abs(results["independent"] + 25.2) < 0.05
+    real = program["data"]()[1][:12]
+    np.testing.assert_array_equal(results["completed"][:, :4], real[:, :4])
+    assert (results["completed"] != real).any()
+    assert results["drawn"].shape == (12, 8, 8)
+    assert set(np.unique(results["drawn"])) == {0.0, 1.0}
+    assert (tmp_path / "digits.png").stat().st_size > 5_000
+
+
 # The seed's three programs, letter for letter but for the imports and `Lambda` on distributions.
 
 time_steps = 10

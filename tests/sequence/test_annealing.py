@@ -29,10 +29,30 @@ def test_annealing_sets_the_weight_of_the_model_that_trains():
     cyclic = KLAnnealing(warmup_epochs=1, cycle=2, stop=0.5)
     outer.fit(x, x, callbacks=[cyclic, remember], **options)
     assert_close(seen, [0.0, 0.0, 0.5, 0.5, 0.0, 0.0], 1e-6)
-    with pytest.raises(ValueError, match="no RecurrentVAE in the model"):
+    with pytest.raises(ValueError, match=r"nothing in the model '.*' has a variable kl_weight"):
         other = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
         other.compile("adam", "mse")
         other.fit(x[:, 0], x[:, 0], callbacks=[KLAnnealing(1)], verbose=0)
+
+
+class Weighted(keras.layers.Layer):
+    """A layer of one's own whose divergence has a weight."""
+
+    def build(self, input_shape):
+        self.kl_weight = self.add_weight(shape=(), trainable=False, name="kl_weight")
+        self.scale = self.add_weight(shape=(), initializer="ones", name="scale")
+
+    def call(self, inputs):
+        self.add_loss(self.kl_weight * self.scale**2)
+        return self.scale * inputs
+
+
+def test_annealing_sets_any_variable_of_that_name():
+    layer, x = Weighted(), np.ones((4, 2), "float32")
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2), layer])
+    model.compile("adam", "mse")
+    model.fit(x, x, epochs=2, callbacks=[KLAnnealing(warmup_epochs=4)], verbose=0)
+    assert_close(layer.kl_weight, 0.25, 1e-6)
 
 
 def test_schedules():

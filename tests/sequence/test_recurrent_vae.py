@@ -421,6 +421,10 @@ def test_inputs_that_do_not_fit():
         model.anomaly_score([sequences()], mask=np.ones((6, 4)))
     with pytest.raises(ValueError, match="number must be an int >= 2, got 1"):
         model.interpolate(sequences(), sequences(), 1)
+    x = sequences()
+    x[2, 1, 0] = np.nan
+    with pytest.raises(ValueError, match=r"NaN at 1 steps .* the first at step 1 of sequence 2"):
+        model.encode(x)
     with pytest.raises(ValueError, match="num_samples must be an int >= 1, got 0"):
         model.importance_weighted_bound(sequences(), 0)
     with pytest.raises(TypeError, match="seed must be an int or None, got 'a'"):

@@ -8,6 +8,7 @@ from timedist.sequence.recurrent_vae import RecurrentVAE
 from timedist.sequence.rollout import Rollout
 from timedist.sequence.steps import CellWithHead, StepFunction
 from timedist.sequence.tempering import tempered
+from timedist.sequence.variational_rnn import VariationalRNN
 
 __all__ = [
     "AutoregressiveModel",
@@ -21,5 +22,6 @@ __all__ = [
     "RecurrentVAE",
     "Rollout",
     "StepFunction",
+    "VariationalRNN",
     "tempered",
 ]

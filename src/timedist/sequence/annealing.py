@@ -8,15 +8,15 @@ import keras
 
 from timedist import checks
 from timedist.ops import compat
-from timedist.sequence.recurrent_vae import RecurrentVAE
 
 
 class KLAnnealing(keras.callbacks.Callback):
-    r"""Raises the `kl_weight` of every `RecurrentVAE` in a model while it trains.
+    r"""Raises the variable `kl_weight` of every layer in a model while it trains.
 
     $w(t) = \mathrm{start} + (\mathrm{stop} - \mathrm{start}) \min(1, t / \mathrm{warmup})$, t the
     epochs or steps (batches) since the beginning, or since that of the current cycle. So the
-    decoder learns to read the latent vector before it costs its full price.
+    decoder learns to read the latent vector before it costs its full price. `RecurrentVAE` and
+    `VariationalRNN` have such a variable; a model of your own may.
 
     Args:
         warmup_epochs: int, over how many epochs the weight rises; the epoch of this number, counted
@@ -32,7 +32,7 @@ class KLAnnealing(keras.callbacks.Callback):
 
     Raises:
         ValueError: if not one of the warmups is given, a number is not as said or a cycle is
-            shorter than the warmup; in `fit`, if no `RecurrentVAE` is in the model.
+            shorter than the warmup; in `fit`, if nothing in the model has such a variable.
 
     Source: Bowman, Vilnis, Vinyals, Dai, Jozefowicz, Bengio: Generating Sentences from a Continuous
     Space (2016); cycles: Fu, Li, Liu, Gao, Celikyilmaz, Carin: Cyclical Annealing Schedule (2019).
@@ -91,8 +91,8 @@ class KLAnnealing(keras.callbacks.Callback):
         self._first, self._passed, self._last = 0, 0, None
         if not self._annealed():
             raise ValueError(
-                f"KLAnnealing: no RecurrentVAE in the model {self.model.name!r}, whose kl_weight "
-                "it could set"
+                f"KLAnnealing: nothing in the model {self.model.name!r} has a variable kl_weight "
+                "that it could set, as RecurrentVAE and VariationalRNN have"
             )
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -114,8 +114,9 @@ class KLAnnealing(keras.callbacks.Callback):
         self._passed = self._first + batch + 1
 
     def _annealed(self) -> list[Any]:
-        """The models with such a weight among all layers of the one that trains."""
-        return [x for x in compat.layers_of(self.model) if isinstance(x, RecurrentVAE)]
+        """What has such a weight among all layers of the model that trains."""
+        weights = [(x, getattr(x, "kl_weight", None)) for x in compat.layers_of(self.model)]
+        return [x for x, weight in weights if isinstance(weight, keras.Variable)]
 
     def _assign(self, weight: float) -> None:
         if weight == self._last:  # on JAX each look at the model interrupts the epoch

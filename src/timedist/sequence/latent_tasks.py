@@ -1,4 +1,7 @@
-"""What is asked of a trained `RecurrentVAE`, each as a model whose `predict` runs in batches."""
+"""What is asked of a trained `RecurrentVAE`, each as a model whose `predict` runs in batches.
+
+How it is run holds for every model with latent variables.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ class TaskModel(keras.Model):
     """A function of a trained model and a batch, as a model of its own.
 
     Args:
-        vae: the trained `RecurrentVAE`.
+        vae: the trained model.
         task: function of it, a batch, a mask or `None`, a `SeedGenerator` and the options.
         options: keyword arguments of the function.
     """
@@ -123,11 +126,17 @@ def _step_scores(vae: Any, z: Tensor, x: Tensor, mask: Tensor | None) -> Tensor:
     mask = None if mask is None else for_each(mask)
     decoder_input = at_every_step(ops.reshape(z, (-1, z.shape[-1])), steps)
     likelihood = vae.decoder(decoder_input, mask=mask)
-    targets = Targets.of(for_each(x), likelihood, "mask", f"The model {vae.name!r}")
-    nats = targets.negative_log_likelihood()
-    if mask is not None:
-        nats = special.where(mask, nats, 0.0)
+    nats = surprise(vae, likelihood, for_each(x), mask)
     return ops.reshape(nats, (number, batch, steps))
+
+
+def surprise(
+    model: keras.Model, likelihood: td.Distribution, x: Tensor, mask: Tensor | None
+) -> Tensor:
+    """-log p of every step of sequences, `(batch, time)`; 0 at a masked step."""
+    targets = Targets.of(x, likelihood, "mask", f"The model {model.name!r}")
+    nats = targets.negative_log_likelihood()
+    return nats if mask is None else special.where(mask, nats, 0.0)
 
 
 def new_seed(seed: Any, owner: str) -> int | None:

@@ -10,10 +10,7 @@ from keras import ops
 
 from timedist import checks
 from timedist import distributions as td
-from timedist.layers import Head
 from timedist.layers.accepting import serializable
-from timedist.layers.symbolic import infer
-from timedist.prediction import predict
 from timedist.sequence import latent_priors, latent_tasks
 from timedist.sequence.coders import (
     CELLS,
@@ -23,15 +20,13 @@ from timedist.sequence.coders import (
     at_every_step,
     build_layer,
 )
+from timedist.sequence.latent_model import LatentVariableModel
 
 Tensor = Any
 
-# Sequences times draws that a bound takes at once, unless the batch size is given.
-_MOST_ROWS = 4096
-
 
 @serializable
-class RecurrentVAE(keras.Model):
+class RecurrentVAE(LatentVariableModel):
     r"""A recurrent variational autoencoder: one latent vector says what a sequence is like.
 
     $p(x_{1:T}) = \int p(z) \prod_t p(x_t \mid z)\,dz$. A recurrent encoder reads a sequence and
@@ -108,17 +103,13 @@ class RecurrentVAE(keras.Model):
         kl_weight: float = 1.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        _check_head(head)
+        super().__init__(head, latent_dim, free_bits, kl_weight, **kwargs)
         owner = "RecurrentVAE"
-        self.latent_dim = checks.count(owner, "latent_dim", latent_dim, 1)
         self.units = checks.count(owner, "units", units, 1)
         self.depth = checks.count(owner, "depth", depth, 1)
         self.cell = checks.choice(owner, "cell", cell, tuple(CELLS))
         self.posterior = checks.choice(owner, "posterior", posterior, tuple(POSTERIORS))
         self.prior_components = checks.count(owner, "prior_components", prior_components, 1)
-        self.free_bits = checks.not_negative(owner, "free_bits", free_bits)
-        self.first_kl_weight = checks.not_negative(owner, "kl_weight", kl_weight)
         self.prior_name = prior if isinstance(prior, str) else None
         self.prior = latent_priors.make_prior(
             prior, self.latent_dim, self.prior_components, self.variable_dtype
@@ -126,16 +117,6 @@ class RecurrentVAE(keras.Model):
         options = {"units": units, "depth": depth, "cell": cell, "dtype": self.dtype_policy}
         self.encoder = RecurrentEncoder(latent_dim, posterior, name="encoder", **options)
         self.decoder = RecurrentDecoder(head, name="decoder", **options)
-        self.seed_generator = keras.random.SeedGenerator()
-        self.kl_weight = self.add_weight(
-            shape=(),
-            initializer=keras.initializers.Constant(self.first_kl_weight),
-            trainable=False,
-            autocast=False,
-            name="kl_weight",
-        )
-        self.supports_masking = True
-        self._tasks = latent_tasks.Tasks()
 
     @property
     def head(self) -> keras.Layer:
@@ -144,14 +125,8 @@ class RecurrentVAE(keras.Model):
 
     def build(self, input_shape: Any) -> None:
         """Make the weights for sequences of this many channels."""
-        shape = tuple(input_shape)
-        if len(shape) != 3 or shape[-1] is None:
-            raise ValueError(
-                "RecurrentVAE takes sequences of shape (batch, time, channels) with a known number "
-                f"of channels, got shape {shape}"
-            )
-        self.channels = int(shape[-1])
-        self.encoder.build(shape)
+        self.channels = self._known_channels(input_shape)
+        self.encoder.build((None, None, self.channels))
         self.decoder.build((None, None, self.latent_dim))
         if isinstance(self.prior, keras.Layer):
             build_layer(self.prior, (1, 1))
@@ -164,16 +139,8 @@ class RecurrentVAE(keras.Model):
         del training  # Keras hands it to the layers itself
         posterior, prior = self.encoder(inputs, mask=mask), self.prior_distribution()
         z = posterior.sample(seed=self.seed_generator)
-        nats = latent_priors.divergences(posterior, prior, z)
-        nats = latent_priors.penalty(nats, self.free_bits, self.latent_dim)
-        self.add_loss(ops.cast(ops.convert_to_tensor(self.kl_weight), nats.dtype) * nats)
+        self._add_divergence(latent_priors.divergences(posterior, prior, z))
         return self.decoder(at_every_step(z, ops.shape(inputs)[1]), mask=mask)
-
-    def compute_output_spec(
-        self, inputs: Any, training: bool | None = None, mask: Any = None
-    ) -> Any:
-        """The symbolic distribution of the same shape."""
-        return infer(self.call, inputs, training=training, mask=mask)
 
     def prior_distribution(self) -> td.Distribution:
         """The distribution of latent vectors as it is now; `batch_shape` is `()` or `(1,)`."""
@@ -193,7 +160,7 @@ class RecurrentVAE(keras.Model):
             where gradients are wanted call `model.encoder(x, mask=mask)`.
 
         Raises:
-            ValueError: if the shapes do not fit.
+            ValueError: if the shapes do not fit or a step that is not masked has NaN.
         """
         return self._run(latent_tasks.encoded, self._sequences(x, mask), batch_size)
 
@@ -235,7 +202,7 @@ class RecurrentVAE(keras.Model):
             A distribution with NumPy parameters, `batch_shape == (sequences, time)`.
 
         Raises:
-            ValueError: if the shapes do not fit.
+            ValueError: if the shapes do not fit or a step that is not masked has NaN.
         """
         return self._run(latent_tasks.reconstructed, self._sequences(x, mask), batch_size)
 
@@ -319,7 +286,7 @@ class RecurrentVAE(keras.Model):
         tends to $\log p(x)$. Neither `kl_weight` nor `free_bits` matters.
 
         Args:
-            x: as for `encode`. Missing targets, NaN, are left out of the likelihood only.
+            x: as for `encode`.
             num_samples: int, the number K of draws. Default 100.
             seed: int or `None`.
             mask: as for `encode`.
@@ -370,97 +337,20 @@ class RecurrentVAE(keras.Model):
             return self._scores(latent_tasks.step_scores, x, num_samples, seed, mask, batch_size)
         return -self._scores(latent_tasks.bound, x, num_samples, seed, mask, batch_size)
 
-    def _scores(
-        self, task: Any, x: Any, num_samples: int, seed: Any, mask: Any, batch_size: int | None
-    ) -> np.ndarray:
-        number = checks.count("RecurrentVAE", "num_samples", num_samples, 1)
-        if batch_size is None and hasattr(x, "shape"):
-            batch_size = max(1, _MOST_ROWS // number)
-        inputs = self._sequences(x, mask)
-        return self._run(task, inputs, batch_size, seed, False, num_samples=number)
-
-    def _run(
-        self,
-        task: Any,
-        inputs: Any,
-        batch_size: int | None,
-        seed: int | None = None,
-        distribution: bool = True,
-        **options: Any,
-    ) -> Any:
-        """A task on a data set of any size, in batches; it is compiled once for its options."""
-        model = self._tasks.model(self, task, options)
-        model.reseed(latent_tasks.new_seed(seed, "RecurrentVAE"))
-        if distribution:
-            return predict(model, inputs, batch_size=batch_size, verbose=0)
-        return model.predict(inputs, batch_size=batch_size, verbose=0)
-
-    def _sequences(self, x: Any, mask: Any) -> Any:
-        """Sequences, with their mask if there is one, as a task takes them; checked if arrays."""
-        if not hasattr(x, "shape"):
-            self._check_built("use it on a data set")
-            if mask is not None:
-                raise ValueError(
-                    "RecurrentVAE: mask is for arrays; a data set has it in its batches, "
-                    f'dictionaries of "x" and "mask", got {type(x).__name__}'
-                )
-            return x
-        if not self.built:
-            self.build((None, *x.shape[1:]))
-        if len(x.shape) != 3 or x.shape[-1] != self.channels:
-            raise ValueError(
-                f"RecurrentVAE: x must have the shape (sequences, time, {self.channels}), got "
-                f"{tuple(x.shape)}"
-            )
-        if mask is None:
-            return x
-        mask = np.asarray(ops.convert_to_numpy(mask), "bool")
-        if mask.shape != tuple(x.shape[:2]):
-            raise ValueError(
-                f"RecurrentVAE: mask must have the shape (sequences, time), {tuple(x.shape[:2])} "
-                f"for this x, got {mask.shape}"
-            )
-        return {"x": x, "mask": mask}
-
-    def _check_built(self, what: str) -> None:
-        if not self.built:
-            raise ValueError(
-                f"RecurrentVAE: {what}: the model {self.name!r} has no weights yet; train it, call "
-                "it on sequences or `build((None, None, channels))` first"
-            )
-
     def get_config(self) -> dict:
         """The constructor's arguments."""
-        names = ("latent_dim", "units", "depth", "cell", "prior_components", "posterior")
-        serialize = keras.saving.serialize_keras_object
+        names = ("units", "depth", "cell", "prior_components", "posterior")
+        prior = self.prior_name or keras.saving.serialize_keras_object(self.prior)
         return {
             **super().get_config(),
-            **{name: getattr(self, name) for name in (*names, "free_bits")},
-            "kl_weight": self.first_kl_weight,
-            "head": serialize(self.head),
-            "prior": self.prior_name or serialize(self.prior),
+            **{name: getattr(self, name) for name in names},
+            "prior": prior,
         }
 
     @classmethod
     def from_config(cls, config: dict) -> RecurrentVAE:
         """The inverse of `get_config`."""
-        deserialize = keras.saving.deserialize_keras_object
         prior = config["prior"]
-        prior = prior if isinstance(prior, str) else deserialize(prior)
-        return cls(**{**config, "head": deserialize(config["head"]), "prior": prior})
-
-
-def _check_head(head: Any) -> None:
-    if not isinstance(head, keras.Layer):
-        raise ValueError(f"RecurrentVAE: head must be a layer, got {head!r}")
-    if isinstance(head, Head) and head.width is None:
-        raise ValueError(
-            f"RecurrentVAE: the head {head.name!r} does not tell how many parameters it takes; put "
-            "it behind a `keras.layers.Dense` in a `keras.Sequential`"
-        )
-    converted = getattr(head, "convert_to_tensor_fn", None)
-    if converted is not None:
-        raise ValueError(
-            f"RecurrentVAE: the head {head.name!r} gives a tensor, by its "
-            f"convert_to_tensor_fn={converted!r}; leave that out"
-        )
+        if not isinstance(prior, str):
+            prior = keras.saving.deserialize_keras_object(prior)
+        return super().from_config({**config, "prior": prior})
