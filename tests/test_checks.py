@@ -43,6 +43,13 @@ def test_counts_that_are_none(given):
         checks.count("who", "number", given, 2)
 
 
+@pytest.mark.parametrize("given", [True, 0.0, -1, float("inf"), float("nan"), "3", None], ids=str)
+def test_positive_numbers(given):
+    assert checks.positive("who", "size", np.float32(0.5)) == 0.5
+    with pytest.raises(ValueError, match="who: size must be a positive number, got"):
+        checks.positive("who", "size", given)
+
+
 def test_what_is_refused():
     x = np.array([[1.0, 2.0], [3.0, 4.0]])
     checks.refuse("who", "odd ones", x, x > 4)

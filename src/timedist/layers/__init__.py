@@ -4,6 +4,9 @@ from timedist.layers.base import (
     DistributionLambda,
     DistributionLayer,
 )
+from timedist.layers.blockwise_head import (
+    BlockwiseHead,
+)
 from timedist.layers.distribution_head import (
     DistributionHead,
 )
@@ -143,6 +146,7 @@ __all__ = [
     "AutoregressiveTransform",
     "BayesianLayer",
     "Binned",
+    "BlockwiseHead",
     "BlockwiseInitializer",
     "Categorical",
     "CategoricalMixtureOfOneHotCategorical",

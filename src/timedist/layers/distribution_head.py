@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from timedist import distributions as td
-from timedist.layers import families, mixture_same_family, mixtures, vectors
+from timedist.layers import blockwise_head, families, mixture_same_family, mixtures, vectors
 from timedist.layers.accepting import serializable
 from timedist.layers.base import DistributionLayer
 from timedist.layers.heads import Head
@@ -32,12 +32,12 @@ def head_names() -> dict[str, type[Head]]:
     >>> head_names()["student_t"].__name__
     'IndependentStudentT'
     """
-    names = {_snake(cls.__name__): cls for cls in _heads()}
+    names = {_snake(cls.__name__).removesuffix("_head"): cls for cls in _heads()}
     return {name.removeprefix("independent_"): cls for name, cls in names.items()} | names
 
 
 def _heads() -> Iterator[type[Head]]:
-    for module in (families, mixtures, mixture_same_family, vectors):
+    for module in (families, mixtures, mixture_same_family, vectors, blockwise_head):
         for value in vars(module).values():
             if isinstance(value, type) and issubclass(value, Head) and "family" in vars(value):
                 yield value
