@@ -26,11 +26,28 @@ def written(buffer: Tensor, place: Tensor, entry: Tensor, axis: int) -> Tensor:
     Returns:
         Tensor of the shape of the buffer.
     """
-    if compat.backend_name() == "torch":
+    name = compat.backend_name()
+    if name == "torch":
         import torch
 
         if not (torch.is_grad_enabled() and (buffer.requires_grad or entry.requires_grad)):
             index = torch.as_tensor(place, dtype=torch.int64, device=buffer.device)
             return buffer.index_copy_(axis, index.reshape(1), entry)
     start = tuple(place if number == axis else 0 for number in range(len(buffer.shape)))
+    if name == "tensorflow":
+        return _tf_written(buffer, start, entry)
     return ops.slice_update(buffer, start, entry)
+
+
+def _tf_written(buffer: Tensor, start: tuple, entry: Tensor) -> Tensor:
+    """TensorFlow knows no gradient of a slice update."""
+    import tensorflow as tf
+
+    def both(buffer: Tensor, entry: Tensor) -> tuple:
+        def gradients(upstream: Tensor) -> tuple:
+            others = ops.slice_update(upstream, start, tf.zeros_like(entry))
+            return others, ops.slice(upstream, start, entry.shape)
+
+        return ops.slice_update(buffer, start, entry), gradients
+
+    return tf.custom_gradient(both)(buffer, entry)

@@ -169,6 +169,7 @@ class TransformerBlock(keras.Layer):
             for name in ("before_attention", "before_dense")
         )
         self.thinned = keras.layers.Dropout(dropout, dtype=policy)
+        self.supports_masking = True
 
     def build(self, input_shape: Any) -> None:
         """Make the weights."""
@@ -211,6 +212,7 @@ class CausalAttention(keras.Layer):
     def __init__(self, units: int, heads: int, window: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.heads, self.size, self.window = heads, units // heads, window
+        self.supports_masking = True
         # Queries, keys and values of all heads by one product.
         self.inward = keras.layers.Dense(3 * units, dtype=self.dtype_policy, name="inward")
         self.outward = keras.layers.Dense(units, dtype=self.dtype_policy, name="outward")

@@ -170,6 +170,7 @@ class GatedConvolution(keras.Layer):
         self.skip = dense(units, dtype=policy, name="skip")
         self.residual = dense(units, dtype=policy, name="residual") if residual else None
         self.thinned = keras.layers.Dropout(dropout, dtype=policy)
+        self.supports_masking = self.convolution.supports_masking = True
 
     def build(self, input_shape: Any) -> None:
         """Make the weights."""
