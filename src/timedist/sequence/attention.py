@@ -32,7 +32,7 @@ class TransformerCore(Core):
     In each layer $x \mathrel{+}= A(N(x))$, then $x \mathrel{+}= F(N(x))$, with $A$ causal
     self-attention, $F$ a network of two dense layers and $N$ layer normalisation, which stands once
     more at the end. Queries and keys are rotated by an angle in proportion to their position, so
-    their products depend on distances only, and a sequence may be longer than any of the training.
+    their products depend on distances only, and a sequence may have any length.
 
     Args:
         units: width of the layers, a multiple of `2 * heads`.
@@ -121,7 +121,7 @@ class TransformerCore(Core):
         return context, own
 
     def step(self, x: Tensor, i: Tensor, shared: list, state: list) -> tuple[Tensor, list]:
-        """Features of one more step, whose keys and values join the state."""
+        """Features of one more step; its keys and values are written into the state given."""
         x, states = self.entry(x), []
         for block, known, own in zip(self.blocks, shared, state, strict=True):
             x, new = block.step(x, i, known, own)

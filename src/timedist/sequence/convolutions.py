@@ -115,7 +115,7 @@ class ConvolutionalCore(Core):
         return [], kept
 
     def step(self, x: Tensor, i: Tensor, shared: list, state: list) -> tuple[Tensor, list]:
-        """Features of one more step, whose inputs to the layers join what is kept."""
+        """Features of one more step; what layers keep of it is written into the state given."""
         del shared
         x, total, states = self.entry(x), 0.0, []
         for block, kept in zip(self.blocks, state, strict=True):
