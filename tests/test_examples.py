@@ -129,6 +129,20 @@ def test_digits_with_a_latent_vector_at_every_row(tmp_path):
     assert (tmp_path / "digits.png").stat().st_size > 5_000
 
 
+def test_autoregressive_models_know_more_than_the_calendar(tmp_path):
+    program, (nats, drawn) = ran("autoregressive_models", path=tmp_path / "days.png")
+    calendar = nats.pop("calendar only")
+    assert set(nats) == {"recurrent", "transformer", "WaveNet"}
+    assert min(nats.values()) >= program["REACHED"]
+    assert min(nats.values()) >= calendar + program["MARGIN"]
+    assert calendar > -5.4  # what they are compared with has learned something too
+    for paths in drawn.values():
+        assert paths.shape == (3, 10, 24)
+        assert np.isfinite(paths).all()
+        assert paths.min() >= 0.0
+    assert (tmp_path / "days.png").stat().st_size > 20_000
+
+
 # The seed's three programs, letter for letter but for the imports and `Lambda` on distributions.
 
 time_steps = 10

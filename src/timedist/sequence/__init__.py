@@ -1,7 +1,9 @@
 """Models of whole sequences."""
 
 from timedist.sequence.annealing import KLAnnealing
+from timedist.sequence.attention import AutoregressiveTransformer, TransformerCore
 from timedist.sequence.autoregressive import AutoregressiveModel, AutoregressiveRNN
+from timedist.sequence.convolutions import AutoregressiveWaveNet, ConvolutionalCore
 from timedist.sequence.cores import Core, RecurrentCore
 from timedist.sequence.generative import Beginning, Generative
 from timedist.sequence.recurrent_vae import RecurrentVAE
@@ -13,8 +15,11 @@ from timedist.sequence.variational_rnn import VariationalRNN
 __all__ = [
     "AutoregressiveModel",
     "AutoregressiveRNN",
+    "AutoregressiveTransformer",
+    "AutoregressiveWaveNet",
     "Beginning",
     "CellWithHead",
+    "ConvolutionalCore",
     "Core",
     "Generative",
     "KLAnnealing",
@@ -22,6 +27,7 @@ __all__ = [
     "RecurrentVAE",
     "Rollout",
     "StepFunction",
+    "TransformerCore",
     "VariationalRNN",
     "tempered",
 ]
