@@ -63,6 +63,13 @@ def positive(owner: str, name: str, given: Any) -> float:
     return float(given)
 
 
+def fraction(owner: str, name: str, given: Any) -> float:
+    """A number from 0 to 1."""
+    if not is_number(given) or not 0.0 <= given <= 1.0:
+        raise ValueError(f"{owner}: {name} must be a number from 0 to 1, got {given!r}")
+    return float(given)
+
+
 def choice(owner: str, name: str, given: Any, options: Sequence[str]) -> str:
     """One of a few words."""
     if given not in options:

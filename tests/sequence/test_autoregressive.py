@@ -174,7 +174,7 @@ def test_scale_equivariance(transform):
     given["target"][1] *= 10.0
     built(model, given)
     # Apart from the logarithm of the scale, the last input, nothing knows the unit of the data.
-    cell = model.recurrent[0].cell
+    cell = model.core.recurrent[0].cell
     kernel = to_numpy(cell.kernel).copy()
     kernel[-1] = 0.0
     cell.kernel.assign(kernel)
@@ -234,7 +234,7 @@ def test_keras_file_in_safe_mode(tmp_path):
     ours, theirs = ({**each.get_config(), "head": None} for each in (model, loaded))
     assert ours == theirs
     assert loaded.head.num_components == 2
-    assert (loaded.nonnegative, loaded.dropout, loaded.cell) == (True, 0.1, "gru")
+    assert (loaded.nonnegative, loaded.core.dropout, loaded.core.cell) == (True, 0.1, "gru")
 
 
 def test_dropout_acts_in_training_only():
@@ -246,6 +246,45 @@ def test_dropout_acts_in_training_only():
     assert (one != other).any()
 
 
+def test_what_is_known_of_a_series_is_read():
+    model = small()
+    given = {**rows(inputs(model), 2), "static": np.array([[0.0, 1.0], [2.0, 1.0]], "float32")}
+    first, second = medians(model, given)
+    assert (first != second).all()
+    path = {**given, "static": given["static"][[1, 1]]}
+    assert_close(medians(model, path), np.stack([second, second]), 1e-6)
+
+
+def in_training(model, given):
+    """Medians of a training call."""
+    return to_numpy(model(tensors(given), training=True).quantile(0.5))
+
+
+def test_scheduled_sampling_reads_its_own_draws_behind_the_context():
+    own, mixed, forced = (small(scheduled_sampling=rate, seed=3) for rate in (1.0, 0.5, 0.0))
+    given = rows(inputs(own), 2)
+    given["target"][1, MAX_LAG + CONTEXT :] *= 3.0
+    built(forced, given)
+    for model in (own, mixed):
+        built(model, given)
+        for mine, its in zip(model.trainable_variables, forced.trainable_variables, strict=True):
+            mine.assign(its)
+        assert_close(medians(model, given), medians(forced, given), 1e-6)  # outside of training
+    truth = medians(forced, given)
+    assert_close(in_training(forced, given), truth, 1e-6)
+    for model in (own, mixed):
+        found = in_training(model, given)
+        assert_close(found[:, : CONTEXT + 1], truth[:, : CONTEXT + 1], 1e-6)
+        assert (found[:, CONTEXT + 1 :] != truth[:, CONTEXT + 1 :]).any()
+    # Draws follow from the truth before them, one step at a time: no path of its own goes astray.
+    known = rows(inputs(own), 200)
+    differences = in_training(own, known)[:, -1] - medians(own, known)[:, -1]
+    assert differences.std() > 0
+    assert np.isfinite(train_once(own, given))
+    own.sampling_rate.assign(0.0)
+    assert_close(in_training(own, given), medians(own, given), 1e-6)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -253,12 +292,13 @@ def test_dropout_acts_in_training_only():
         ({"lags": (0, 1)}, "lags must be distinct ints >= 1"),
         ({"lags": (1, 1)}, "lags must be distinct ints >= 1"),
         ({"lags": (1.5,)}, "lags must be distinct ints >= 1"),
+        ({"scheduled_sampling": 2}, "scheduled_sampling must be a number from 0 to 1, got 2"),
         ({"context_length": 0}, "context_length must be an int >= 1, got 0"),
         ({"units": -1}, "units must be an int >= 1, got -1"),
         ({"depth": 1.0}, r"depth must be an int >= 1, got 1\.0"),
         ({"num_series": -1}, "num_series must be an int >= 0, got -1"),
-        ({"cell": "rnn"}, r"cell must be one of \['gru', 'lstm'\], got 'rnn'"),
-        ({"transform": "log"}, r"transform must be one of \['asinh', 'none'\], got 'log'"),
+        ({"cell": "rnn"}, r"cell must be one of \('lstm', 'gru'\), got 'rnn'"),
+        ({"transform": "log"}, r"transform must be one of \('asinh', 'none'\), got 'log'"),
         (
             {"head": IndependentNormal(3)},
             "head must be a head of timedist.layers for scalar events",
@@ -268,7 +308,7 @@ def test_dropout_acts_in_training_only():
     ],
 )
 def test_arguments_that_do_not_fit(options, message):
-    with pytest.raises(ValueError, match=f"AutoregressiveRNN: {message}"):
+    with pytest.raises(ValueError, match=f"(AutoregressiveRNN|RecurrentCore): {message}"):
         AutoregressiveRNN(**options)
 
 

@@ -13,6 +13,7 @@ from timedist.layers import (
     IndependentPoisson,
     MixtureNormal,
 )
+from timedist.prediction import predict
 from timedist.sequence import AutoregressiveRNN, Rollout
 
 LAGS, CONTEXT, HORIZON, BATCH = (1, 3, 4, 9), 5, 6, 2
@@ -139,12 +140,12 @@ def test_paths_feed_on_themselves():
     built(model, given)
     for weight in model.weights:
         weight.assign(np.zeros(weight.shape))
-    kernel = np.zeros(model.recurrent[0].cell.kernel.shape)
+    kernel = np.zeros(model.core.recurrent[0].cell.kernel.shape)
     kernel[0, 2] = 0.5  # the candidate state reads the last value
-    model.recurrent[0].cell.kernel.assign(kernel)
-    bias = np.zeros(model.recurrent[0].cell.bias.shape)
+    model.core.recurrent[0].cell.kernel.assign(kernel)
+    bias = np.zeros(model.core.recurrent[0].cell.bias.shape)
     bias[0, 0] = -20.0  # the update gate lets all of it in
-    model.recurrent[0].cell.bias.assign(bias)
+    model.core.recurrent[0].cell.bias.assign(bias)
     model.projection.kernel.assign(np.array([[2.0, 0.0]]))
     model.projection.bias.assign(np.array([0.0, -1.5]))
     paths = paths_of(model, given, 1000)
@@ -219,6 +220,58 @@ def test_a_model_without_weights_is_built():
     assert model.built
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"cell": "lstm", "depth": 2, "num_series": 2},
+        {"cell": "gru", "transform": "none", "nonnegative": True},
+        {"head": IndependentNegativeBinomial(), "lags": (1,)},
+    ],
+)
+def test_log_probabilities_and_distributions_are_those_of_a_full_pass(options):
+    model = small(**options)
+    given = past(model)
+    given["target"][1, 2:5] = np.nan
+    built(model, given)
+    rollout = Rollout(model, 3, outputs=("paths", "log_prob", "distribution"), seed=1)
+    found = predict(rollout, given, verbose=0)
+    paths = found["paths"]
+    whole = {name: np.repeat(value, 3, axis=0) for name, value in given.items()}
+    whole["target"] = np.concatenate([whole["target"], paths.reshape(-1, HORIZON)], axis=1)
+    forced = model(whole)[:, CONTEXT:]
+    log_probs = to_numpy(forced.log_prob(paths.reshape(-1, HORIZON)))
+    assert found["log_prob"].shape == (BATCH, 3)
+    assert_close(found["log_prob"], log_probs.sum(axis=-1).reshape(BATCH, 3), 1e-4, floor=1.0)
+    distribution = found["distribution"]
+    assert (distribution.batch_shape, distribution.event_shape) == ((BATCH, 3, HORIZON), ())
+    assert type(distribution) is type(forced)
+    again = to_numpy(distribution.log_prob(paths))
+    assert_close(again.reshape(-1, HORIZON), log_probs, 1e-4, floor=1.0)
+
+
+def test_fewer_steps_than_are_known():
+    model = small()
+    given = past(built(model, past(model)))
+    whole, part = (
+        Rollout(model, 2, steps=steps, seed=1).predict(given, verbose=0) for steps in (None, 4)
+    )
+    assert_close(part, whole[..., :4], 1e-6)
+
+
+def test_no_series_waits_for_another():
+    """A batch of one series gives what the same seed gives it in front of others."""
+    model = small()
+    given = past(built(model, past(model)), batch=3)
+    alone = {name: value[:1] for name, value in given.items()}
+    rollout = Rollout(model, 400, seed=2)
+    assert rollout.predict(alone, verbose=0).shape == (1, 400, HORIZON)
+    many = Rollout(model, 400, seed=3).predict(given, verbose=0)
+    one = rollout.predict(alone, verbose=0)
+    gap = np.abs(many[0].mean(axis=0) - one[0].mean(axis=0))
+    error = np.sqrt(many[0].var(axis=0) / 400 + one[0].var(axis=0) / 400)
+    assert (gap < 4.5 * error).all()
+
+
 def test_what_does_not_fit():
     model = small()
     given = past(model)
@@ -231,3 +284,15 @@ def test_what_does_not_fit():
     message = r"features have 5 steps, expected more than the context length, 5"
     with pytest.raises(ValueError, match=message):
         rollout({**given, "features": given["features"][:, :CONTEXT]})
+    with pytest.raises(ValueError, match=r"features have 11 steps, expected at least 7 more than"):
+        Rollout(model, 2, steps=7)(given)
+    with pytest.raises(ValueError, match=r"needs the inputs \['features', 'target'\], got \['tar"):
+        rollout({"target": given["target"]})
+    with pytest.raises(ValueError, match=r"outputs must be one or more of .*, got 'quantiles'"):
+        Rollout(model, outputs="quantiles")
+    with pytest.raises(ValueError, match=r"temperature must be a positive number, got 0"):
+        Rollout(model, temperature=0)
+    with pytest.raises(TypeError, match="model must be a generative model such as"):
+        Rollout(keras.layers.Dense(2))
+    with pytest.raises(TypeError, match="head is for a Keras RNN cell"):
+        Rollout(model, head=IndependentNormal())

@@ -1,4 +1,4 @@
-"""Loops over the steps of a sequence that keep every state, compiled once for each step function.
+"""Loops over the steps of a sequence, compiled, and with gradients whose cost is linear.
 
 `keras.ops.scan` compiles anew on JAX for every closure, runs eagerly step by step on TensorFlow,
 and on torch its gradient takes time that grows with the square of the number of steps.
@@ -40,17 +40,47 @@ def scan(
     if name == "jax":
         return _jax_scan()(step, start, constants, sequences, length, reverse)
     if name == "torch":
-        return _torch_scan(step, start, constants, sequences, length, reverse)
+        return _all_states(step, start, constants, sequences, length, reverse)
     import tensorflow as tf
 
     if not tf.executing_eagerly():
-        return _tf_scan(step, start, constants, sequences, length, reverse)
+        return _all_states(step, start, constants, sequences, length, reverse)
     given = (start, constants, sequences)
     flat = [ops.convert_to_tensor(x) for x in keras.tree.flatten(given)]
     structure = _Structure(keras.tree.map_structure(lambda _: 0, given))
     specs = tuple(tf.TensorSpec(x.shape, x.dtype) for x in flat)
     states = _tf_program(step, length, reverse, structure, specs)(*flat)
     return keras.tree.pack_sequence_as(start, states)
+
+
+def loop(
+    step: Callable, start: Any, sequences: Any, length: int, reverse: bool = False
+) -> tuple[Any, Any]:
+    """As `scan`, of a step that may be any closure and gives outputs of its own.
+
+    Inside a compiled function it is compiled with it. Outside of one JAX compiles it at each call:
+    where it is called again and again by itself, use `scan`.
+
+    Args:
+        step: `step(state, entries of this step)`, gives the next state and a structure of outputs.
+        start: as for `scan`.
+        sequences: as for `scan`.
+        length: as for `scan`.
+        reverse: as for `scan`.
+
+    Returns:
+        The last state, and the outputs of all steps, stacked along a new first axis.
+    """
+    if compat.backend_name() == "jax":
+        import jax
+
+        return jax.lax.scan(step, start, sequences, length=length, reverse=reverse)
+    if compat.backend_name() == "tensorflow":
+        import tensorflow as tf
+
+        if not tf.executing_eagerly():
+            return _tf_loop(step, start, sequences, length, reverse)
+    return _eager_loop(step, start, sequences, length, reverse)
 
 
 class _Structure:
@@ -66,38 +96,82 @@ class _Structure:
         return hash(repr(self.value))
 
 
+def _eager_loop(
+    step: Callable, start: Any, sequences: Any, length: int, reverse: bool
+) -> tuple[Any, Any]:
+    # The gradient of `unstack` is one `stack`; that of an index is a whole sequence of zeros.
+    parts = [ops.unstack(x, length) for x in keras.tree.flatten(sequences)]
+    numbers = range(length)
+    state, outputs = start, []
+    for i in reversed(numbers) if reverse else numbers:
+        entries = keras.tree.pack_sequence_as(sequences, [part[i] for part in parts])
+        state, output = step(state, entries)
+        outputs.append(output)
+    columns = zip(*(keras.tree.flatten(x) for x in outputs), strict=True)
+    stacks = [ops.stack(column[::-1] if reverse else column) for column in columns]
+    return state, keras.tree.pack_sequence_as(outputs[0], stacks)
+
+
+def _tf_loop(
+    step: Callable, start: Any, sequences: Any, length: int, reverse: bool
+) -> tuple[Any, Any]:
+    """`keras.ops.scan` on TensorFlow takes outputs of the structure of the state only."""
+    import tensorflow as tf
+
+    flat = [ops.convert_to_tensor(x) for x in keras.tree.flatten(start)]
+    xs = [ops.convert_to_tensor(x) for x in keras.tree.flatten(sequences)]
+    read = [tf.TensorArray(x.dtype, length, element_shape=x.shape[1:]).unstack(x) for x in xs]
+
+    def stepped(state: list, entries: list) -> tuple:
+        entries = keras.tree.pack_sequence_as(sequences, entries)
+        return step(keras.tree.pack_sequence_as(start, state), entries)
+
+    like = _tf_outputs(stepped, flat, [x[0] for x in xs])
+    kinds = [(x.dtype, x.shape) for x in keras.tree.flatten(like)]
+    written = [tf.TensorArray(dtype, length, element_shape=shape) for dtype, shape in kinds]
+
+    def body(i: Any, state: list, written: list) -> tuple:
+        at = length - 1 - i if reverse else i
+        after, outputs = stepped(state, [x.read(at) for x in read])
+        after = [
+            tf.ensure_shape(x, x0.shape)
+            for x, x0 in zip(keras.tree.flatten(after), flat, strict=True)
+        ]
+        outputs = keras.tree.flatten(outputs)
+        return i + 1, after, [a.write(at, x) for a, x in zip(written, outputs, strict=True)]
+
+    _, flat_end, written = tf.while_loop(
+        lambda i, *_: i < length, body, (tf.constant(0), flat, written), maximum_iterations=length
+    )
+    stacks = [x.stack() for x in written]
+    end = keras.tree.pack_sequence_as(start, flat_end)
+    return end, keras.tree.pack_sequence_as(like, stacks)
+
+
+def _tf_outputs(stepped: Callable, state: list, entries: list) -> Any:
+    """Tensors like the outputs of a step, of a graph that is not run."""
+    import tensorflow as tf
+
+    specs = keras.tree.map_structure(lambda x: tf.TensorSpec(x.shape, x.dtype), (state, entries))
+    traced = tf.function(lambda s, x: stepped(s, x)[1], autograph=False, reduce_retracing=False)
+    return traced.get_concrete_function(*specs).structured_outputs
+
+
+def _all_states(
+    step: Callable, start: Any, constants: Any, sequences: Any, length: int, reverse: bool
+) -> Any:
+    def both(state: Any, entries: Any) -> tuple:
+        state = step(state, constants, entries)
+        return state, state
+
+    return loop(both, start, sequences, length, reverse)[1]
+
+
 @cache
 def _jax_scan() -> Callable:
     import jax
 
-    def run(
-        step: Callable, start: Any, constants: Any, sequences: Any, length: int, reverse: bool
-    ) -> Any:
-        def both(state: Any, entries: Any) -> tuple:
-            state = step(state, constants, entries)
-            return state, state
-
-        return jax.lax.scan(both, start, sequences, length=length, reverse=reverse)[1]
-
-    return jax.jit(run, static_argnums=(0, 4, 5))
-
-
-def _torch_scan(
-    step: Callable, start: Any, constants: Any, sequences: Any, length: int, reverse: bool
-) -> Any:
-    import torch
-
-    # The gradient of `unbind` is one `stack`; that of an index is a whole sequence of zeros.
-    parts = [torch.unbind(x) for x in keras.tree.flatten(sequences)]
-    numbers = range(length)
-    state, states = start, []
-    for i in reversed(numbers) if reverse else numbers:
-        entries = keras.tree.pack_sequence_as(sequences, [part[i] for part in parts])
-        state = step(state, constants, entries)
-        states.append(state)
-    states = states[::-1] if reverse else states
-    columns = zip(*(keras.tree.flatten(s) for s in states), strict=True)
-    return keras.tree.pack_sequence_as(start, [torch.stack(column) for column in columns])
+    return jax.jit(_all_states, static_argnums=(0, 4, 5))
 
 
 @cache
@@ -109,19 +183,7 @@ def _tf_program(
 
     def run(*flat: Tensor) -> list[Tensor]:
         start, constants, sequences = keras.tree.pack_sequence_as(structure.value, flat)
-        states = _tf_scan(step, start, constants, sequences, length, reverse)
+        states = _all_states(step, start, constants, sequences, length, reverse)
         return keras.tree.flatten(states)
 
     return tf.function(run, autograph=False).get_concrete_function(*specs)
-
-
-def _tf_scan(
-    step: Callable, start: Any, constants: Any, sequences: Any, length: int, reverse: bool
-) -> Any:
-    empty = not keras.tree.flatten(sequences)
-
-    def both(state: Any, entries: Any) -> tuple:
-        state = step(state, constants, sequences if empty else entries)
-        return state, state
-
-    return ops.scan(both, start, None if empty else sequences, length=length, reverse=reverse)[1]

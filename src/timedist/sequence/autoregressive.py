@@ -1,4 +1,4 @@
-"""`AutoregressiveRNN`: a recurrent network that reads its past and gives a distribution a step."""
+"""Models of a series given its past, that give a distribution at every step."""
 
 from __future__ import annotations
 
@@ -9,51 +9,63 @@ from typing import Any
 import keras
 from keras import ops
 
+from timedist import checks
 from timedist import distributions as td
 from timedist.layers import Head, MixtureNormal
 from timedist.layers.accepting import serializable
+from timedist.ops import special
+from timedist.ops.random import StepSeed, uniform
+from timedist.sequence.cores import Core, RecurrentCore
+from timedist.sequence.generative import Beginning, Generative
 
 Tensor = Any
 
-_CELLS = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
 # Targets are read as asinh(y / (scale * TIGHTNESS)): logarithmic for all but the smallest values.
 _TIGHTNESS = 0.04
 _SHIFT = math.asinh(1.0 / _TIGHTNESS)
+# A path is kept within this many scales of its series: the inverse of the compression is
+# exponential, and one draw from a tail would feed back.
+_WIDEST = 50.0
 
 
 @serializable
-class AutoregressiveRNN(keras.Model):
-    r"""A recurrent model of a series given its past, calendar features and what series it is.
+class AutoregressiveModel(Generative, keras.Model):
+    r"""A model of a series given its past, features known in advance and what series it is.
 
-    $p(y_{1:T}) = \prod_t p(y_t \mid y_{<t}, x_{\le t})$. The network reads past targets at the
+    $p(y_{1:T}) = \prod_t p(y_t \mid y_{<t}, x_{\le t})$. A causal network reads past targets at the
     given lags, divided by the scale of the series (the mean absolute value of its known past) and,
     with `transform="asinh"`, compressed; it is trained by teacher forcing with
     `NegativeLogLikelihood(missing="mask")` and generates by feeding back its own draws, see
-    `Rollout`.
+    `Rollout`. `AutoregressiveRNN` is this model with a recurrent network.
 
     Args:
+        core: the network, a `Core`.
         head: a head of `timedist.layers` for a scalar event. Default `MixtureNormal(3)`. Continuous
             heads describe the scaled target, heads of counts the counts, with a scaled mean.
         lags: how many steps back the network sees the target, distinct ints >= 1. Seasonal lags
-            (24 and 168 for hourly data) decide the quality on seasonal series.
-        context_length: steps the recurrent state is warmed up on before a forecast.
-        units: width of each recurrent layer. Default 64.
-        depth: number of recurrent layers. Default 1.
-        cell: `"lstm"` (default) or `"gru"`.
-        num_series: number of distinct series; if more than one, each has a learned embedding.
+            (24 and 168 for hourly data) decide the quality on seasonal series. Default `(1, 2, 3)`.
+        context_length: int, steps the network reads before a forecast. Default 24.
+        num_series: int, number of distinct series; if more than one, each has a learned embedding.
             Default 0.
-        embedding_dim: width of the embedding. Default 8.
+        embedding_dim: int, width of the embedding. Default 8.
         transform: `"asinh"` (default) or `"none"`, for continuous heads and for the inputs.
         nonnegative: whether draws below zero are set to zero. Default false.
-        dropout: fraction of the last recurrent layer's output dropped while training; the lagged
-            inputs are never dropped. Default 0.
+        scheduled_sampling: number from 0 to 1, the chance that in training the network reads, of a
+            step behind the context, a draw from its own forecast instead of the truth; the
+            variable `sampling_rate` holds what it is. Default 0.
+        seed: int or `None`, of these draws.
         **kwargs: of `keras.Model`.
+
+    With scheduled sampling every training step makes two passes: the draws of the first, which
+    reads the truth, are read by the second.
 
     Call arguments:
         inputs: a dictionary of
             `"target"`: `(batch, max_lag + steps)`, the series in its own unit, NaN where missing;
             `"features"`: `(batch, steps, features)`, known for every step;
-            `"series"`: `(batch,)`, number of the series; needed if `num_series` is above 1.
+            `"series"`: `(batch,)`, number of the series; needed if `num_series` is above 1;
+            `"static"`: `(batch, width)`, what is known of each series; may be left out.
+        training: whether dropout and scheduled sampling are on.
 
     Returns:
         A distribution of the target in its own unit, `batch_shape == (batch, steps)`: at each step
@@ -61,66 +73,63 @@ class AutoregressiveRNN(keras.Model):
 
     Raises:
         ValueError: if an argument or the length of an input does not fit.
+        TypeError: if `core` is none.
 
     Source: Salinas, Flunkert, Gasthaus, Januschowski: DeepAR, International Journal of Forecasting
-    (2020).
+    (2020); scheduled sampling: Bengio, Vinyals, Jaitly, Shazeer (2015), in two passes: Duckworth,
+    Neelakantan, Goodrich, Kaiser, Bengio: Parallel Scheduled Sampling (2019).
 
     >>> import numpy as np
-    >>> model = AutoregressiveRNN(lags=(1, 2, 7), context_length=5, units=4)
+    >>> from timedist.sequence import RecurrentCore
+    >>> model = AutoregressiveModel(RecurrentCore(units=4), lags=(1, 2, 7), context_length=5)
     >>> model({"target": np.ones((2, 7 + 8)), "features": np.zeros((2, 8, 3))}).batch_shape
     (2, 8)
     """
 
     def __init__(
         self,
+        core: Core,
         head: Head | None = None,
         lags: Sequence[int] = (1, 2, 3),
         context_length: int = 24,
-        units: int = 64,
-        depth: int = 1,
-        cell: str = "lstm",
         num_series: int = 0,
         embedding_dim: int = 8,
         transform: str = "asinh",
         nonnegative: bool = False,
-        dropout: float = 0.0,
+        scheduled_sampling: float = 0.0,
+        seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.head = MixtureNormal(3) if head is None else head
-        self.lags = _checked_lags(lags)
-        _check_choice("cell", cell, _CELLS)
-        _check_choice("transform", transform, ("asinh", "none"))
-        for name, value, least in (
-            ("context_length", context_length, 1),
-            ("units", units, 1),
-            ("depth", depth, 1),
-            ("num_series", num_series, 0),
-            ("embedding_dim", embedding_dim, 1),
-        ):
-            if not isinstance(value, int) or value < least:
-                raise ValueError(
-                    f"AutoregressiveRNN: {name} must be an int >= {least}, got {value!r}"
-                )
-        self.context_length = context_length
-        self.units, self.depth, self.cell = units, depth, cell
-        self.num_series, self.embedding_dim = num_series, embedding_dim
-        self.transform, self.nonnegative = transform, nonnegative
-        self.dropout = dropout
+        # Targets keep their dtype: of a network in bfloat16 too the likelihood is that of the data.
+        super().__init__(**{"autocast": False, **kwargs})
+        owner = type(self).__name__
+        if not isinstance(core, Core):
+            raise TypeError(f"{owner}: core must be a timedist.sequence.Core, got {core!r}")
+        self.core, self.head = core, MixtureNormal(3) if head is None else head
+        self.lags = _checked_lags(owner, lags)
+        self.context_length = checks.count(owner, "context_length", context_length, 1)
+        self.num_series = checks.count(owner, "num_series", num_series, 0)
+        self.embedding_dim = checks.count(owner, "embedding_dim", embedding_dim, 1)
+        self.transform = checks.choice(owner, "transform", transform, ("asinh", "none"))
+        self.nonnegative = bool(nonnegative)
+        self.scheduled_sampling = checks.fraction(owner, "scheduled_sampling", scheduled_sampling)
+        self.seed = seed
         # What tells one series from no other is the bias. (On torch Keras tries series 1 anyway.)
         several = num_series > 1
-        self.embedding = keras.layers.Embedding(num_series, embedding_dim) if several else None
-        self.recurrent = [
-            _CELLS[cell](
-                units,
-                return_sequences=True,
-                return_state=True,
-                name=f"recurrent_{i}",
+        dtype = self.dtype_policy
+        self.embedding = (
+            keras.layers.Embedding(num_series, embedding_dim, dtype=dtype) if several else None
+        )
+        width = _params_size(owner, self.head)
+        self.projection = keras.layers.Dense(width, dtype=dtype, name="projection")
+        if self.scheduled_sampling:
+            self.seed_generator = keras.random.SeedGenerator(seed)
+            self.sampling_rate = self.add_weight(
+                shape=(),
+                initializer=keras.initializers.Constant(self.scheduled_sampling),
+                trainable=False,
+                name="sampling_rate",
             )
-            for i in range(depth)
-        ]
-        self.thinned = keras.layers.Dropout(dropout)
-        self.projection = keras.layers.Dense(_params_size(self.head), name="projection")
 
     @property
     def max_lag(self) -> int:
@@ -133,34 +142,43 @@ class AutoregressiveRNN(keras.Model):
         return self.head.family.discrete
 
     def build(self, input_shape: Any) -> None:
-        """Make the weights for features of the given width."""
-        steps, width = input_shape["features"][1:]
-        del steps
-        size = (
-            2 * len(self.lags)
-            + width
-            + 1
-            + (self.embedding_dim if self.embedding is not None else 0)
-        )
+        """Make the weights for features, and what is known of a series, of these widths."""
+        size = 2 * len(self.lags) + input_shape["features"][-1] + 1
+        if "static" in input_shape:
+            size += input_shape["static"][-1]
         if self.embedding is not None:
             self.embedding.build((None,))
-        for layer in self.recurrent:
-            layer.build((None, None, size))
-            size = self.units
-        self.projection.build((None, None, size))
+            size += self.embedding_dim
+        self.core.build((None, None, size))
+        features = self.core.compute_output_shape((None, None, size))
+        self.projection.build(features)
         self.head.build((None, None, self.projection.units))
         self.built = True
 
     def call(self, inputs: dict, training: bool | None = None) -> td.Distribution:
         """Teacher forcing: the distribution of every step given the true past."""
         self._check_inputs(inputs)
-        scale = self.scale_of(inputs["target"])
-        lagged = self.lagged(inputs["target"], ops.shape(inputs["features"])[1], scale)
+        if training and self.scheduled_sampling:
+            inputs = {**inputs, "target": self._with_own_draws(inputs)}
+        return self._forced(inputs, training)
+
+    def _forced(self, inputs: dict, training: bool | None) -> td.Distribution:
+        target = inputs["target"]
+        scale = self.scale_of(target)
+        lagged = self.lagged(target, ops.shape(inputs["features"])[1], scale)
         x = self.step_inputs(lagged, inputs["features"], self.static_inputs(inputs, scale))
-        for layer in self.recurrent:
-            x, *_ = layer(x, training=training)
-        x = self.thinned(x, training=training)
-        return self.distribution(self.projection(x), scale[:, None])
+        return self.distribution(self.projection(self.core(x, training=training)), scale[:, None])
+
+    def _with_own_draws(self, inputs: dict) -> Tensor:
+        """The targets, behind the context with draws in place of some of them."""
+        target = inputs["target"]
+        draws = self._forced(inputs, True).draw(seed=self.seed_generator)
+        draws = self._bounded(ops.cast(draws, target.dtype), self.scale_of(target)[:, None])
+        known = self.max_lag + self.context_length
+        dtype = keras.backend.standardize_dtype(target.dtype)
+        chosen = uniform(ops.shape(draws), dtype, self.seed_generator) < self.sampling_rate
+        mixed = ops.where(chosen, draws, target[:, self.max_lag :])[:, self.context_length :]
+        return ops.concatenate([target[:, :known], ops.stop_gradient(mixed)], axis=1)
 
     def scale_of(self, target: Tensor) -> Tensor:
         """Mean absolute value of the known past, `(batch,)`; 1 where all is zero or unknown."""
@@ -173,10 +191,9 @@ class AutoregressiveRNN(keras.Model):
 
     def lagged(self, target: Tensor, steps: int, scale: Tensor) -> Tensor:
         """Lagged targets of each step as the network reads them, `(batch, steps, lags)`."""
-        index = [[self.max_lag + t - lag for lag in self.lags] for t in range(steps)]
-        return self.compressed(
-            ops.take(target, ops.convert_to_tensor(index, "int32"), axis=1), scale[:, None, None]
-        )
+        first = self.max_lag - ops.convert_to_tensor(self.lags, "int32")
+        index = ops.arange(steps, dtype="int32")[:, None] + first
+        return self.compressed(ops.take(target, index, axis=1), scale[:, None, None])
 
     def compressed(self, y: Tensor, scale: Tensor) -> Tensor:
         """Targets in the unit of the network: 0 at the scale of the series."""
@@ -185,14 +202,16 @@ class AutoregressiveRNN(keras.Model):
         return ops.arcsinh(y / (scale * _TIGHTNESS)) - _SHIFT
 
     def static_inputs(self, inputs: dict, scale: Tensor) -> Tensor:
-        """What does not change over time, `(batch, width)`: log scale and embedding."""
-        log_scale = 0.2 * ops.log(scale)[:, None]
-        if self.embedding is None:
-            return log_scale
-        return ops.concatenate([log_scale, self.embedding(inputs["series"])], axis=-1)
+        """What does not change over time, `(batch, width)`: log scale, embedding, what is given."""
+        parts = [0.2 * ops.log(scale)[:, None]]
+        if self.embedding is not None:
+            parts.append(self.embedding(inputs["series"]))
+        if "static" in inputs:
+            parts.append(inputs["static"])
+        return ops.concatenate([ops.cast(part, scale.dtype) for part in parts], axis=-1)
 
     def step_inputs(self, lagged: Tensor, features: Tensor, static: Tensor) -> Tensor:
-        """Inputs of the recurrent layers, `(batch, steps, ...)`, from parts of the same steps."""
+        """Inputs of the network, `(batch, steps, ...)`, from parts of the same steps."""
         seen = ops.logical_not(ops.isnan(lagged))
         lagged = ops.where(seen, lagged, ops.zeros_like(lagged))
         steps = ops.shape(features)[1]
@@ -212,70 +231,191 @@ class AutoregressiveRNN(keras.Model):
             transform = td.transforms.Sinh.trusted(loc=_SHIFT, scale=scale * _TIGHTNESS)
         return td.TransformedDistribution.trusted(base=scaled, transform=transform)
 
-    def _check_inputs(self, inputs: dict) -> None:
+    # --- sampling --------------------------------------------------------------------------------
+
+    def begin(self, inputs: dict, steps: int | None = None) -> Beginning:
+        """Read the past, once for each series; see `Rollout` for the inputs."""
+        horizon = self._horizon(inputs, steps)
+        target, features = inputs["target"], inputs["features"]
+        scale = self.scale_of(target)
+        static = self.static_inputs(inputs, scale)
+        lagged = self._known_lags(target, horizon, scale)
+        context = self.context_length
+        x = self.step_inputs(lagged[:, :context], features[:, :context], static)
+        shared, state = self.core.begin(x, horizon)
+        known = {"lagged": lagged[:, context:], "features": features[:, context:][:, :horizon]}
+        own = {"core": state, "read": ops.zeros_like(lagged[:, context:, 0])}
+        own |= {"scale": scale, "static": static}
+        return Beginning(horizon, scale, known, shared, own)
+
+    def step(
+        self, i: Tensor, y: Tensor, known: Any, shared: Any, state: Any, seed: StepSeed
+    ) -> tuple[td.Distribution, Any]:
+        """Assemble the input, advance the network."""
+        del seed
+        # The draws are kept as the network reads them, so that each is compressed once. Before the
+        # first one there is none: what is written then is overwritten before it is read.
+        seen = self.compressed(y, state["scale"])
+        read = ops.slice_update(state["read"], (0, ops.maximum(i - 1, 0)), seen[:, None])
+        lagged = self._fed_back(i, known["lagged"], read)
+        x = self.step_inputs(lagged[:, None], known["features"][:, None], state["static"])[:, 0]
+        features, core = self.core.step(x, i, shared, state["core"])
+        distribution = self.distribution(self.projection(features), state["scale"])
+        return distribution, {**state, "core": core, "read": read}
+
+    def admissible(self, y: Tensor, state: Any) -> Tensor:
+        """Draws within reach of the scale, and not below zero where the data never are."""
+        return self._bounded(y, state["scale"])
+
+    def _bounded(self, y: Tensor, scale: Tensor) -> Tensor:
+        if self.counts:
+            return y
+        lowest = 0.0 if self.nonnegative else -_WIDEST * scale
+        return special.minimum(special.maximum(y, lowest), _WIDEST * scale)
+
+    def _horizon(self, inputs: dict, steps: int | None) -> int:
+        self._check_names(inputs)
+        past, given = (ops.shape(inputs[name])[1] for name in ("target", "features"))
+        needed = self.max_lag + self.context_length
+        if isinstance(past, int) and past != needed:
+            raise ValueError(
+                f"Rollout: target has {past} steps, expected {needed}: the longest lag, "
+                f"{self.max_lag}, plus the context length, {self.context_length}"
+            )
+        if isinstance(given, int) and given < self.context_length + (steps or 1):
+            wanted = "more than" if steps is None else f"at least {steps} more than"
+            raise ValueError(
+                f"Rollout: features have {given} steps, expected {wanted} the context length, "
+                f"{self.context_length}: the steps after it are the future"
+            )
+        return steps or given - self.context_length
+
+    def _known_lags(self, target: Tensor, horizon: int, scale: Tensor) -> Tensor:
+        """Lagged targets over context and horizon; what lies in the future is NaN."""
+        future = ops.full((ops.shape(target)[0], horizon), float("nan"), dtype=target.dtype)
+        padded = ops.concatenate([target, future], axis=1)
+        return self.lagged(padded, self.context_length + horizon, scale)
+
+    def _fed_back(self, i: Tensor, lagged: Tensor, read: Tensor) -> Tensor:
+        """The lagged targets of step i, with own draws where the lag reaches into the future."""
+        # Only lags shorter than the horizon ever do; they stand first.
+        horizon = read.shape[1] or self.max_lag + 1
+        short = sum(lag < horizon for lag in self.lags)
+        if not short:
+            return lagged
+        own = i - ops.convert_to_tensor(self.lags[:short], "int32")
+        drawn = ops.take(read, ops.maximum(own, 0), axis=1)
+        recent = ops.where(own >= 0, drawn, lagged[:, :short])
+        return ops.concatenate([recent, lagged[:, short:]], axis=1)
+
+    # --- checks and files ------------------------------------------------------------------------
+
+    def _check_names(self, inputs: Any) -> None:
         needed = {"target", "features", *(("series",) if self.embedding is not None else ())}
         if not isinstance(inputs, dict) or not needed <= set(inputs):
             given = sorted(inputs) if isinstance(inputs, dict) else type(inputs).__name__
-            raise ValueError(f"AutoregressiveRNN needs the inputs {sorted(needed)}, got {given}")
+            raise ValueError(
+                f"{type(self).__name__} needs the inputs {sorted(needed)}, got {given}"
+            )
+
+    def _check_inputs(self, inputs: Any) -> None:
+        self._check_names(inputs)
         length, steps = inputs["target"].shape[1], inputs["features"].shape[1]
         if None not in (length, steps) and length != self.max_lag + steps:
             raise ValueError(
-                f"AutoregressiveRNN: target has {length} steps, expected {self.max_lag + steps}: "
-                f"the longest lag, {self.max_lag}, plus the {steps} steps of the features"
+                f"{type(self).__name__}: target has {length} steps, expected "
+                f"{self.max_lag + steps}: the longest lag, {self.max_lag}, plus the {steps} steps "
+                "of the features"
             )
 
     def get_config(self) -> dict:
         """The constructor's arguments."""
-        names = [
-            "lags",
-            "context_length",
-            "units",
-            "depth",
-            "cell",
-            "num_series",
-            "embedding_dim",
-            "transform",
-            "nonnegative",
-            "dropout",
-        ]
-        config = {name: getattr(self, name) for name in names}
+        names = ("lags", "context_length", "num_series", "embedding_dim", "transform")
+        serialize = keras.saving.serialize_keras_object
         return {
             **super().get_config(),
-            **config,
-            "head": keras.saving.serialize_keras_object(self.head),
+            **{name: getattr(self, name) for name in names},
+            "nonnegative": self.nonnegative,
+            "scheduled_sampling": self.scheduled_sampling,
+            "seed": self.seed,
+            "core": serialize(self.core),
+            "head": serialize(self.head),
         }
 
     @classmethod
-    def from_config(cls, config: dict) -> AutoregressiveRNN:
+    def from_config(cls, config: dict) -> AutoregressiveModel:
         """The inverse of `get_config`."""
-        head = keras.saving.deserialize_keras_object(config.pop("head"))
-        return cls(head=head, **config)
+        read = keras.saving.deserialize_keras_object
+        return cls(**{**config, **{name: read(config[name]) for name in _LAYERS & set(config)}})
 
 
-def _params_size(head: Head) -> int:
+@serializable
+class AutoregressiveRNN(AutoregressiveModel):
+    r"""An `AutoregressiveModel` with recurrent layers: DeepAR.
+
+    Args:
+        head: as for `AutoregressiveModel`. Default `MixtureNormal(3)`.
+        lags: likewise. Default `(1, 2, 3)`.
+        context_length: steps the recurrent state is warmed up on before a forecast. Default 24.
+        units: width of each recurrent layer. Default 64.
+        depth: number of recurrent layers. Default 1.
+        cell: `"lstm"` (default) or `"gru"`.
+        dropout: fraction of the last recurrent layer's output dropped while training; the lagged
+            inputs are never dropped. Default 0.
+        **options: of `AutoregressiveModel`, such as `num_series`, `transform`, `nonnegative` and
+            `scheduled_sampling`, and of `keras.Model`.
+
+    Call arguments, result, errors: as for `AutoregressiveModel`.
+
+    Source: Salinas, Flunkert, Gasthaus, Januschowski: DeepAR, International Journal of Forecasting
+    (2020).
+
+    >>> import numpy as np
+    >>> model = AutoregressiveRNN(lags=(1, 2, 7), context_length=5, units=4)
+    >>> model({"target": np.ones((2, 7 + 8)), "features": np.zeros((2, 8, 3))}).batch_shape
+    (2, 8)
+    """
+
+    def __init__(
+        self,
+        head: Head | None = None,
+        lags: Sequence[int] = (1, 2, 3),
+        context_length: int = 24,
+        units: int = 64,
+        depth: int = 1,
+        cell: str = "lstm",
+        dropout: float = 0.0,
+        **options: Any,
+    ) -> None:
+        core = RecurrentCore(units, depth, cell, dropout, dtype=options.get("dtype"), name="core")
+        super().__init__(core, head, lags, context_length, **options)
+
+    def get_config(self) -> dict:
+        """The constructor's arguments."""
+        core, own = self.core.get_config(), super().get_config()
+        del own["core"]
+        return {**own, **{name: core[name] for name in ("units", "depth", "cell", "dropout")}}
+
+
+_LAYERS = {"core", "head"}
+
+
+def _params_size(owner: str, head: Head) -> int:
     if not isinstance(head, Head) or head.width is None or getattr(head, "event_shape", ()) != ():
         raise ValueError(
-            "AutoregressiveRNN: head must be a head of timedist.layers for scalar events, got "
-            f"{head!r}"
+            f"{owner}: head must be a head of timedist.layers for scalar events, got {head!r}"
         )
     if head.convert_to_tensor_fn is not None:
         raise ValueError(
-            f"AutoregressiveRNN: the head {head.name!r} gives a tensor, by its "
+            f"{owner}: the head {head.name!r} gives a tensor, by its "
             f"convert_to_tensor_fn={head.convert_to_tensor_fn!r}; leave that out"
         )
     return head.width
 
 
-def _checked_lags(lags: Sequence[int]) -> tuple[int, ...]:
+def _checked_lags(owner: str, lags: Sequence[int]) -> tuple[int, ...]:
     lags = tuple(lags)
     valid = lags and all(isinstance(lag, int) and lag >= 1 for lag in lags)
     if not valid or len(set(lags)) != len(lags):
-        raise ValueError(f"AutoregressiveRNN: lags must be distinct ints >= 1, got {lags!r}")
+        raise ValueError(f"{owner}: lags must be distinct ints >= 1, got {lags!r}")
     return tuple(sorted(lags))
-
-
-def _check_choice(name: str, value: Any, choices: Any) -> None:
-    if value not in choices:
-        raise ValueError(
-            f"AutoregressiveRNN: {name} must be one of {sorted(choices)}, got {value!r}"
-        )

@@ -1,45 +1,72 @@
-"""`Rollout`: futures of an autoregressive model by ancestral sampling in one compiled loop."""
+"""`Rollout`: whole futures of a generative model by ancestral sampling in one compiled loop."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
+from timedist import checks
+from timedist import distributions as td
+from timedist.layers.variational.recurrent import weights_drawn_once
+from timedist.ops import scans, special
 from timedist.ops.random import StepSeed, draw_key
-from timedist.sequence.autoregressive import AutoregressiveRNN
+from timedist.sequence.generative import Beginning, Generative
+from timedist.sequence.steps import as_generative
+from timedist.sequence.tempering import tempered
 
 Tensor = Any
 
-# A path is kept within this many scales of its series: the inverse of the compression is
-# exponential, and one draw from a tail would feed back.
-_WIDEST = 50.0
+OUTPUTS = ("paths", "lengths", "log_prob", "distribution")
 
 
 class Rollout(keras.Model):
-    """Samples futures of an `AutoregressiveRNN`; being a model, its `predict` runs in batches.
+    r"""Samples futures step by step, many paths for each series at once.
 
-    The past is encoded once for each series, then all paths go through one compiled loop, each step
-    drawing from the model's distribution and feeding the draw back.
+    $y_t \sim p(y_t \mid y_{<t})$, and $\log p(y_{1:T}) = \sum_t \log p(y_t \mid y_{<t})$
+
+    What is known is read once for each series. Then all paths of all series go through one compiled
+    loop, each step drawing from the model's distribution and feeding the draw back. It is a Keras
+    model: `predict` runs in batches, with progress bar and callbacks; `timedist.predict` where
+    distributions are asked for.
 
     Args:
-        model: a built `AutoregressiveRNN`.
-        num_paths: number of independent paths for each series.
+        model: what is sampled: an `AutoregressiveModel` or another of this package, or anything
+            `Generative`; a trained Keras RNN cell, with `head`; or a step function, see
+            `StepFunction`.
+        num_paths: int, number of independent paths for each series. Default 100.
+        steps: int, number of steps of each. Default `None`: as many as the inputs know in advance.
+        head: for a cell, the layer that gives the distribution from its output. Default `None`.
+        temperature: positive number: below 1 paths are less, above more varied, see `tempered`.
+            Default 1.
+        stop: function of a step's draws `(rows, ...)` that gives booleans `(rows,)`: where true, it
+            was the last step of the path. What would follow is 0. Default `None`: none stops.
+        outputs: one or more of `"paths"`; `"lengths"`; `"log_prob"`, joint, of the model whatever
+            the temperature; `"distribution"`, of each step as the model gives it. Default
+            `"paths"`.
         seed: int or `None`.
         **kwargs: of `keras.Model`.
 
+    Weights that have a posterior are drawn once for a batch: a path is one function's.
+
     Call arguments:
-        inputs: a dictionary of `"target"`: `(batch, max_lag + context_length)`, the known past;
-            `"features"`: `(batch, context_length + horizon, features)`; `"series"`: `(batch,)`.
+        inputs: what the model reads, see there. For an `AutoregressiveModel` a dictionary of
+            `"target"`: `(batch, max_lag + context_length)`, the known past; `"features"`: `(batch,
+            context_length + steps, features)`; and what else it takes.
 
     Returns:
-        Tensor of shape `(batch, num_paths, horizon)`, in the unit of the data.
+        The paths `(batch, num_paths, steps, ...)`; lengths `(batch, num_paths)`; log probabilities
+        `(batch, num_paths)`; a distribution with `batch_shape == (batch, num_paths, steps)`. A
+        dictionary by name if several are asked for.
 
     Raises:
-        ValueError: if the past has another length or the features have no future.
+        ValueError: if an argument or an input does not fit.
+        TypeError: if `model` is none of these.
 
     >>> import numpy as np
+    >>> from timedist.sequence import AutoregressiveRNN
     >>> model = AutoregressiveRNN(lags=(1, 2, 7), context_length=5, units=4)
     >>> past = {"target": np.ones((2, 7 + 5)), "features": np.zeros((2, 5 + 3, 1))}
     >>> Rollout(model, num_paths=10, seed=1).predict(past, verbose=0).shape
@@ -47,16 +74,27 @@ class Rollout(keras.Model):
     """
 
     def __init__(
-        self, model: AutoregressiveRNN, num_paths: int = 100, seed: int | None = None, **kwargs: Any
+        self,
+        model: Any,
+        num_paths: int = 100,
+        steps: int | None = None,
+        head: keras.Layer | None = None,
+        temperature: float = 1.0,
+        stop: Callable[[Tensor], Tensor] | None = None,
+        outputs: str | Sequence[str] = "paths",
+        seed: int | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        if not isinstance(num_paths, int) or num_paths < 1:
-            raise ValueError(f"Rollout: num_paths must be an int >= 1, got {num_paths!r}")
-        self.model = model
-        self.num_paths = num_paths
+        super().__init__(**{"autocast": False, **kwargs})
+        self.model = as_generative(model, head)
+        self.num_paths = checks.count("Rollout", "num_paths", num_paths, 1)
+        self.steps = None if steps is None else checks.count("Rollout", "steps", steps, 1)
+        self.temperature = checks.positive("Rollout", "temperature", temperature)
+        self.stop = stop
+        self.outputs_asked = _checked_outputs(outputs)
         self.seed_generator = keras.random.SeedGenerator(seed)
         # Else Keras runs the whole loop once, step by step, to build what is built already.
-        self.built = model.built
+        self.built = self.model.built
 
     def build(self, input_shape: Any) -> None:
         """Make the model's weights, if it has none yet."""
@@ -64,121 +102,88 @@ class Rollout(keras.Model):
             self.model.build(input_shape)
         self.built = True
 
-    def call(self, inputs: dict) -> Tensor:
-        """Draw the paths."""
-        model, paths = self.model, self.num_paths
-        horizon = self._horizon(inputs)
-        batch = ops.shape(inputs["target"])[0]
-        scale = model.scale_of(inputs["target"])
-        static = model.static_inputs(inputs, scale)
-        lagged = self._known_lags(inputs["target"], horizon, scale)
-        context = model.context_length
-        states = self._encode(lagged[:, :context], inputs["features"][:, :context], static)
-
-        def spread(x: Tensor) -> Tensor:
-            return ops.repeat(x, paths, axis=0)
-
-        step = _Step(
-            model, lagged[:, context:], inputs["features"][:, context:], static, scale, paths
-        )
-        key = draw_key(self.seed_generator)
-        states = [[spread(s) for s in layer] for layer in states]
-        empty = ops.zeros((batch * paths, horizon), dtype=lagged.dtype)
-
-        def body(i: Tensor, carry: tuple) -> tuple:
-            states, drawn, read = carry
-            y, states = step(i, states, read, StepSeed(key, i))
-            seen = model.compressed(y, step.scale)
-            drawn, read = (
-                ops.slice_update(a, (0, i), b[:, None]) for a, b in ((drawn, y), (read, seen))
-            )
-            return states, drawn, read
-
-        # `read` holds the draws as the network reads them, so that each is compressed once.
-        _, drawn, _ = ops.fori_loop(0, horizon, body, (states, empty, empty))
-        return ops.reshape(drawn, (-1, paths, horizon))
-
-    def _horizon(self, inputs: dict) -> int:
-        model = self.model
-        past, steps = inputs["target"].shape[1], inputs["features"].shape[1]
-        needed = model.max_lag + model.context_length
-        if past != needed:
-            raise ValueError(
-                f"Rollout: target has {past} steps, expected {needed}: the longest lag, "
-                f"{model.max_lag}, plus the context length, {model.context_length}"
-            )
-        if steps <= model.context_length:
-            raise ValueError(
-                f"Rollout: features have {steps} steps, expected more than the context length, "
-                f"{model.context_length}: the steps after it are the future"
-            )
-        return steps - model.context_length
-
-    def _known_lags(self, target: Tensor, horizon: int, scale: Tensor) -> Tensor:
-        """Lagged targets over context and horizon; what lies in the future is NaN."""
-        future = ops.full((ops.shape(target)[0], horizon), float("nan"), dtype=target.dtype)
-        padded = ops.concatenate([target, future], axis=1)
-        return self.model.lagged(padded, self.model.context_length + horizon, scale)
-
-    def _encode(self, lagged: Tensor, features: Tensor, static: Tensor) -> list:
-        """The recurrent states after the context, once for each series."""
-        x, states = self.model.step_inputs(lagged, features, static), []
-        for layer in self.model.recurrent:
-            x, *state = layer(x, training=False)
-            states.append(state)
-        return states
+    def call(self, inputs: Any) -> Any:
+        """Read what is known and draw the paths."""
+        with weights_drawn_once(self.model):
+            begun = self.model.begin(inputs, self.steps)
+            found = _Paths(self, begun).drawn()
+        asked = self.outputs_asked
+        return found[asked] if isinstance(asked, str) else {name: found[name] for name in asked}
 
 
-class _Step:
-    """One step of all paths: assemble the input, advance the cells, draw."""
+class _Paths:
+    """All paths of one batch."""
 
-    def __init__(
-        self,
-        model: AutoregressiveRNN,
-        lagged: Tensor,
-        features: Tensor,
-        static: Tensor,
-        scale: Tensor,
-        paths: int,
-    ) -> None:
-        self.model = model
-        self.paths = paths
-        self.lagged, self.features = lagged, features
-        self.static = ops.repeat(static, paths, axis=0)
-        self.scale = ops.repeat(scale, paths, axis=0)
-        # Only lags shorter than the horizon ever reach into the future; they stand first.
-        self.short = sum(lag < lagged.shape[1] for lag in model.lags)
-        self.lags = ops.convert_to_tensor(model.lags[: self.short], "int32")
+    def __init__(self, rollout: Rollout, begun: Beginning) -> None:
+        self.model: Generative = rollout.model
+        self.begun, self.paths = begun, rollout.num_paths
+        self.temperature, self.stop = rollout.temperature, rollout.stop
+        asked = rollout.outputs_asked
+        self.asked = (asked,) if isinstance(asked, str) else asked
+        self.key = draw_key(rollout.seed_generator)
+        self.family: Any = None  # the distribution of a step without its tensors
 
-    def __call__(
-        self, i: Tensor, states: list, read: Tensor, seed: StepSeed
-    ) -> tuple[Tensor, list]:
-        lagged, features = (
-            ops.repeat(ops.take(x, i, axis=1), self.paths, axis=0)
-            for x in (self.lagged, self.features)
-        )
-        x = self.model.step_inputs(
-            self._fed_back(i, lagged, read)[:, None], features[:, None], self.static
-        )[:, 0]
-        advanced = []
-        for layer, state in zip(self.model.recurrent, states, strict=True):
-            x, new = layer.cell(x, state, training=False)
-            advanced.append(list(new))
-        distribution = self.model.distribution(self.model.projection(x), self.scale)
-        return self._bounded(distribution.draw(seed=seed)), advanced
+    def drawn(self) -> dict[str, Any]:
+        """What the loop over all steps gives, by name."""
+        begun, spread = self.begun, self._spread
+        last = spread(begun.last)
+        state = keras.tree.map_structure(spread, begun.state)
+        running = ops.ones(ops.shape(last)[:1], dtype="bool")
+        entries = keras.tree.map_structure(lambda x: ops.moveaxis(x, 1, 0), begun.known)
+        numbers = ops.arange(begun.steps, dtype="int32")
+        start = (last, state, running)
+        _, found = scans.loop(self._step, start, (numbers, entries), begun.steps)
+        return self._gathered(found)
 
-    def _fed_back(self, i: Tensor, lagged: Tensor, read: Tensor) -> Tensor:
-        """The lagged targets of step i, with own draws where the lag reaches into the future."""
-        if not self.short:
-            return lagged
-        own = ops.cast(i, "int32") - self.lags
-        drawn = ops.take(read, ops.maximum(own, 0), axis=1)
-        recent = ops.where(own >= 0, drawn, lagged[:, : self.short])
-        return ops.concatenate([recent, lagged[:, self.short :]], axis=1)
+    def _step(self, carry: tuple, entries: tuple) -> tuple:
+        (before, state, running), (i, known) = carry, entries
+        known, seed = keras.tree.map_structure(self._spread, known), StepSeed(self.key, i)
+        shared = self.begun.shared
+        distribution, state = self.model.step(i, before, known, shared, state, seed)
+        y = tempered(distribution, self.temperature).draw(seed=seed)
+        y = self.model.admissible(ops.cast(y, before.dtype), state)
+        outputs = self._outputs(y, distribution, running)
+        if self.stop is not None:
+            running = ops.logical_and(running, ops.logical_not(ops.cast(self.stop(y), "bool")))
+        return (y, state, running), outputs
 
-    def _bounded(self, y: Tensor) -> Tensor:
-        """Draws within reach of the scale, and not below zero where the data never are."""
-        widest = _WIDEST * self.scale
-        lowest = ops.zeros_like(widest) if self.model.nonnegative else -widest
-        y = ops.cast(y, widest.dtype)
-        return y if self.model.counts else ops.minimum(ops.maximum(y, lowest), widest)
+    def _outputs(self, y: Tensor, distribution: td.Distribution, running: Tensor) -> dict:
+        """What is kept of a step: of a path that has stopped nothing."""
+        outputs = {"paths": y, "lengths": ops.cast(running, "int32")}
+        if "log_prob" in self.asked:
+            outputs["log_prob"] = distribution.log_prob(y)
+        if self.stop is not None:
+            for name in set(outputs) & {"paths", "log_prob"}:
+                x = outputs[name]
+                alive = ops.reshape(running, (-1,) + (1,) * (len(x.shape) - 1))
+                outputs[name] = special.where(alive, x, 0.0)
+        if "distribution" in self.asked:
+            self.family = distribution.map_leaves(lambda _: 0)
+            outputs["distribution"] = distribution.leaves()
+        return outputs
+
+    def _spread(self, x: Tensor) -> Tensor:
+        """Of every series, a row for each path."""
+        return ops.repeat(x, self.paths, axis=0)
+
+    def _by_series(self, x: Tensor) -> Tensor:
+        """`(steps, rows, ...)` as `(batch, paths, steps, ...)`."""
+        x = ops.moveaxis(x, 0, 1)
+        return ops.reshape(x, (-1, self.paths, self.begun.steps, *x.shape[2:]))
+
+    def _gathered(self, found: dict[str, Any]) -> dict[str, Any]:
+        results = {"paths": self._by_series(found["paths"])}
+        for name in set(found) & {"lengths", "log_prob"}:
+            results[name] = ops.sum(self._by_series(found[name]), axis=-1)
+        if "distribution" in found:
+            flags = zip(found["distribution"], self.family.shared_leaves(), strict=True)
+            leaves = [x[0] if shared else self._by_series(x) for x, shared in flags]
+            results["distribution"] = self.family.with_leaves(leaves)
+        return results
+
+
+def _checked_outputs(outputs: str | Sequence[str]) -> str | tuple[str, ...]:
+    names = (outputs,) if isinstance(outputs, str) else tuple(outputs)
+    if not names or not set(names) <= set(OUTPUTS):
+        raise ValueError(f"Rollout: outputs must be one or more of {OUTPUTS}, got {outputs!r}")
+    return outputs if isinstance(outputs, str) else names

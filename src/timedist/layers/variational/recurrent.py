@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import keras
@@ -92,6 +93,7 @@ class CellReparameterization(compat.DropoutRNNCell, BayesianLayer):
         self.state_size = cell.state_size
         self.output_size = getattr(cell, "output_size", None)
         self._drawn: Any = None
+        self._held = False
 
     def build(self, input_shape: Any) -> None:
         """Make the weights of the cell, and a deviation for each that has a posterior."""
@@ -132,7 +134,20 @@ class CellReparameterization(compat.DropoutRNNCell, BayesianLayer):
 
     def end_sequence(self) -> None:
         """Forget the weights drawn."""
-        self._drawn = None
+        if not self._held:
+            self._drawn = None
+
+    def hold(self, held: bool) -> None:
+        """Draw weights that hold for several sequences, or forget them.
+
+        Args:
+            held: whether they hold from here on.
+        """
+        self._held = held
+        if held:
+            self.begin_sequence()
+        else:
+            self.end_sequence()
 
     def call(self, inputs: Tensor, states: Any, training: Any = False) -> Any:
         """One step with the weights of the sequence, or outside of one with weights of its own."""
@@ -199,6 +214,23 @@ class CellReparameterization(compat.DropoutRNNCell, BayesianLayer):
         for name in ("cell", "prior_fn", "untransformed_scale_initializer"):
             config[name] = read(config[name])
         return cls(**config)
+
+
+@contextmanager
+def weights_drawn_once(layer: keras.Layer) -> Iterator[None]:
+    """Inside, all recurrent cells in a layer keep the weights that are drawn at its beginning.
+
+    Args:
+        layer: a layer or model; its cells that have a posterior have weights already.
+    """
+    cells = [part for part in compat.layers_of(layer) if isinstance(part, CellReparameterization)]
+    for cell in cells:
+        cell.hold(True)
+    try:
+        yield
+    finally:
+        for cell in cells:
+            cell.hold(False)
 
 
 def _mean_field(loc: Tensor, raw: Tensor) -> Independent:

@@ -1,0 +1,157 @@
+"""Networks that read a sequence from left to right, at once or step by step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from timedist import checks
+from timedist.layers.accepting import serializable
+
+Tensor = Any
+
+CELLS = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
+
+
+class Core(keras.Layer):
+    """A causal network: what it gives at a step depends on this and earlier steps only.
+
+    Called on a whole sequence it gives the features of all steps at once. `begin` on the known
+    steps and `step` on each further one give the same, with a cost of one step for each. Rows are
+    paths: `rows = batch * paths`, those of one series next to each other.
+
+    Attributes:
+        units: int, the number of features.
+    """
+
+    units: int
+
+    def call(self, x: Tensor, training: bool | None = None) -> Tensor:
+        """The features of all steps.
+
+        Args:
+            x: tensor `(batch, time, width)`.
+            training: whether dropout is on.
+
+        Returns:
+            Tensor `(batch, time, units)`.
+        """
+        raise NotImplementedError
+
+    def compute_output_shape(self, input_shape: Any) -> tuple:
+        """`(batch, time, units)`."""
+        return (*input_shape[:-1], self.units)
+
+    def begin(self, x: Tensor, steps: int) -> tuple[Any, Any]:
+        """Read the known steps, once for each series.
+
+        Args:
+            x: tensor `(batch, context, width)`.
+            steps: int, how many steps will follow.
+
+        Returns:
+            A structure of tensors `(batch, ...)` that all paths of a series read, and one that
+            every path carries on by itself.
+        """
+        raise NotImplementedError
+
+    def step(self, x: Tensor, i: Tensor, shared: Any, state: Any) -> tuple[Tensor, Any]:
+        """The features of one further step.
+
+        Args:
+            x: tensor `(rows, width)`.
+            i: integer tensor `()`, the number of the step, from 0.
+            shared: the first part of what `begin` gave.
+            state: the second part, `(rows, ...)`.
+
+        Returns:
+            Tensor `(rows, units)`, and the next state.
+        """
+        raise NotImplementedError
+
+
+@serializable
+class RecurrentCore(Core):
+    """Recurrent layers of Keras, one above the other.
+
+    Args:
+        units: int, width of each layer. Default 64.
+        depth: int, number of layers. Default 1.
+        cell: `"lstm"` (default) or `"gru"`.
+        dropout: number, the fraction of the last layer's output that is dropped in training.
+            Default 0.
+        **kwargs: of `keras.Layer`.
+
+    Call arguments, result: as for `Core`.
+
+    Raises:
+        ValueError: if an argument is not as said.
+
+    >>> import numpy as np
+    >>> tuple(RecurrentCore(units=5, depth=2)(np.zeros((2, 7, 3), "float32")).shape)
+    (2, 7, 5)
+    """
+
+    def __init__(
+        self,
+        units: int = 64,
+        depth: int = 1,
+        cell: str = "lstm",
+        dropout: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.units = checks.count("RecurrentCore", "units", units, 1)
+        self.depth = checks.count("RecurrentCore", "depth", depth, 1)
+        self.cell = checks.choice("RecurrentCore", "cell", cell, tuple(CELLS))
+        self.dropout = checks.not_negative("RecurrentCore", "dropout", dropout)
+        self.recurrent = [
+            CELLS[cell](
+                units,
+                return_sequences=True,
+                return_state=True,
+                dtype=self.dtype_policy,
+                name=f"recurrent_{number}",
+            )
+            for number in range(depth)
+        ]
+        self.thinned = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
+
+    def build(self, input_shape: Any) -> None:
+        """Make the weights for inputs of this width."""
+        size = input_shape[-1]
+        for layer in self.recurrent:
+            layer.build((None, None, size))
+            size = self.units
+        self.built = True
+
+    def call(self, x: Tensor, training: bool | None = None) -> Tensor:
+        """The output of the last layer at all steps."""
+        return self.thinned(self._read(x, training)[0], training=training)
+
+    def begin(self, x: Tensor, steps: int) -> tuple[Any, Any]:
+        """The states of all layers after the known steps; nothing is shared."""
+        del steps
+        return [], self._read(x, False)[1]
+
+    def step(self, x: Tensor, i: Tensor, shared: Any, state: Any) -> tuple[Tensor, Any]:
+        """One step of all cells."""
+        del i, shared
+        advanced = []
+        for layer, before in zip(self.recurrent, state, strict=True):
+            x, after = layer.cell(x, before, training=False)
+            advanced.append(list(after))
+        return x, advanced
+
+    def _read(self, x: Tensor, training: bool | None) -> tuple[Tensor, list]:
+        states = []
+        for layer in self.recurrent:
+            x, *state = layer(x, training=training)
+            states.append(state)
+        return x, states
+
+    def get_config(self) -> dict:
+        """The constructor's arguments."""
+        names = ("units", "depth", "cell", "dropout")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
