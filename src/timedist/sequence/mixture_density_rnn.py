@@ -108,7 +108,9 @@ class MixtureDensityRNN(Generative, keras.Model):
         self.event_size = checks.count(owner, "event_size", event_size, 1)
         self.num_components = checks.count(owner, "num_components", num_components, 1)
         self.covariance = checks.choice(owner, "covariance", covariance, COVARIANCES)
-        self.flags, self.end = checks.count(owner, "flags", flags, 0), bool(end)
+        self.flags, self.end = checks.count(owner, "flags", flags, 0), end
+        if not isinstance(end, bool):
+            raise ValueError(f"{owner}: end must be True or False, got {end!r}")
         self.core = RecurrentCore(units, depth, cell, dropout, dtype=self.dtype_policy, name="core")
         self.head = self._made_head()
         self.projection = keras.layers.Dense(
