@@ -5,7 +5,7 @@ import pytest
 from helpers import BACKEND, compiled, gradient, to_numpy
 from keras import ops
 
-from timedist.ops.scans import scan
+from timedist.ops.scans import loop, scan
 
 RNG = np.random.default_rng(0)
 STARTS = {"a": RNG.normal(size=3).astype("float32"), "b": np.zeros((), "float32")}
@@ -84,3 +84,37 @@ def test_what_is_compiled_is_found_again():
     found = scan(step, zero, {}, {"x": second}, 6)
     assert len(calls) == number
     np.testing.assert_allclose(to_numpy(found), np.cumsum(NOISE + 1.0, axis=0), rtol=1e-5)
+
+
+def running_sums(start, values, reverse=False):
+    """The sums, of other shapes than the state: as floats doubled, and as flags of their signs."""
+
+    def step(state, entry):
+        total = state + entry["value"]
+        return total, {"doubled": ops.stack([total, total], axis=-1), "positive": total > 0.0}
+
+    return loop(step, start, {"value": values}, len(NOISE), reverse)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_outputs_may_differ_from_the_state(reverse):
+    start = STARTS["a"]
+    order = slice(None, None, -1) if reverse else slice(None)
+    sums = start + np.cumsum(NOISE[order], axis=0)
+    tensors = (ops.convert_to_tensor(start), ops.convert_to_tensor(NOISE))
+    for run in (running_sums, compiled(lambda a, b: running_sums(a, b, reverse))):
+        end, found = run(*tensors, reverse) if run is running_sums else run(*tensors)
+        np.testing.assert_allclose(to_numpy(end), sums[-1], rtol=1e-5)
+        doubled = to_numpy(found["doubled"])
+        np.testing.assert_allclose(doubled, np.stack([sums, sums], axis=-1)[order], rtol=1e-5)
+        np.testing.assert_array_equal(to_numpy(found["positive"]), (sums > 0.0)[order])
+
+
+def test_gradients_of_outputs():
+    def of_all(start, values):
+        return ops.sum(running_sums(start, values)[1]["doubled"])
+
+    to_start, to_values = gradient(of_all, STARTS["a"], NOISE)
+    np.testing.assert_allclose(to_start, np.full(3, 2.0 * len(NOISE)))
+    counts = np.arange(len(NOISE), 0, -1.0)
+    np.testing.assert_allclose(to_values, np.repeat(2.0 * counts[:, None], 3, axis=1))

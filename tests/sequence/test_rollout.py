@@ -249,6 +249,24 @@ def test_log_probabilities_and_distributions_are_those_of_a_full_pass(options):
     assert_close(again.reshape(-1, HORIZON), log_probs, 1e-4, floor=1.0)
 
 
+def test_temperature_makes_paths_more_or_less_varied():
+    """Of normal steps the variance has the factor of the temperature, the mean stays."""
+    model = fixed(small(transform="none"), 0.3, -0.5)
+    given, number = past(model, horizon=2), 2000
+    names = ("paths", "log_prob")
+    plain, sharp = (
+        Rollout(model, number, temperature=t, outputs=names, seed=1).predict(given, verbose=0)
+        for t in (1.0, 0.25)
+    )
+    # Both draw the same noise, which is scaled about the mean, and are scored by one model.
+    scale = np.abs(given["target"]).mean(axis=1)[:, None, None]
+    loc = (1.0 + 0.3) * scale
+    assert_close(sharp["paths"] - loc, 0.5 * (plain["paths"] - loc), 1e-3, floor=1.0)
+    deviation = np.log1p(np.exp(-0.5)) * scale
+    expected = stats.norm.logpdf(sharp["paths"], loc, deviation).sum(axis=-1)
+    assert_close(sharp["log_prob"], expected, 1e-4, floor=1.0)
+
+
 def test_fewer_steps_than_are_known():
     model = small()
     given = past(built(model, past(model)))

@@ -186,7 +186,7 @@ class CellWithHead(StepFunction):
         super().__init__(self._both, [cell, head, *layers])
         self.cell, self.head, self.embed = cell, head, embed
         # A model takes inputs of the rank it was built for.
-        inputs = getattr(head, "inputs", None)
+        inputs: Any = getattr(head, "inputs", None)
         self._of_sequences = bool(inputs) and len(inputs[0].shape) == 3
 
     def start(self, prefix: Tensor) -> Any:
