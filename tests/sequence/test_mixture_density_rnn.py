@@ -289,6 +289,7 @@ def test_file_in_safe_mode(tmp_path):
     model.save_weights(tmp_path / "after.weights.h5")
     sizes = [(tmp_path / f"{n}.weights.h5").stat().st_size for n in ("before", "after")]
     assert sizes[0] == sizes[1]
+    model.optimizer.build(model.trainable_variables)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     assert isinstance(loaded, MixtureDensityRNN)
