@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from helpers import assert_close, fast, to_numpy
+from helpers import BACKEND, assert_close, fast, to_numpy
 from keras import ops
 
 import timedist
@@ -16,7 +16,7 @@ from timedist.layers import (
     MixtureNormal,
 )
 from timedist.losses import NegativeLogLikelihood
-from timedist.sequence import AutoregressiveRNN
+from timedist.sequence import AutoregressiveModel, AutoregressiveRNN
 
 LAGS, CONTEXT, STEPS, BATCH = (1, 3, 5), 4, 9, 3
 MAX_LAG = max(LAGS)
@@ -235,6 +235,30 @@ def test_keras_file_in_safe_mode(tmp_path):
     assert ours == theirs
     assert loaded.head.num_components == 2
     assert (loaded.nonnegative, loaded.core.dropout, loaded.core.cell) == (True, 0.1, "gru")
+
+
+def test_training_compiles_once(monkeypatch):
+    """However many batches and epochs, also when the learning rate changes."""
+    if BACKEND == "torch":
+        pytest.skip("torch does not trace")
+    calls = []
+    original = AutoregressiveModel.distribution
+
+    def counting(self, *args):
+        calls.append(1)
+        return original(self, *args)
+
+    model = small(scheduled_sampling=0.5)
+    given = inputs(model, batch=12)
+    built(model, given).compile(keras.optimizers.Adam(0.01), NegativeLogLikelihood(missing="mask"))
+    monkeypatch.setattr(AutoregressiveModel, "distribution", counting)
+    y = given["target"][:, MAX_LAG:]
+    model.fit(given, y, batch_size=4, epochs=1, verbose=0)
+    traced = len(calls)
+    assert traced
+    model.optimizer.learning_rate = 0.02
+    model.fit(given, y, batch_size=4, epochs=3, verbose=0)
+    assert len(calls) == traced
 
 
 def test_dropout_acts_in_training_only():

@@ -8,6 +8,7 @@ import keras
 
 from timedist import checks
 from timedist.layers.accepting import serializable
+from timedist.ops import recurrent
 
 Tensor = Any
 
@@ -128,12 +129,12 @@ class RecurrentCore(Core):
 
     def call(self, x: Tensor, training: bool | None = None) -> Tensor:
         """The output of the last layer at all steps."""
-        return self.thinned(self._read(x, training)[0], training=training)
+        return self.thinned(self._read(x)[0], training=training)
 
     def begin(self, x: Tensor, steps: int) -> tuple[Any, Any]:
         """The states of all layers after the known steps; nothing is shared."""
         del steps
-        return [], self._read(x, False)[1]
+        return [], self._read(x)[1]
 
     def step(self, x: Tensor, i: Tensor, shared: Any, state: Any) -> tuple[Tensor, Any]:
         """One step of all cells."""
@@ -144,10 +145,10 @@ class RecurrentCore(Core):
             advanced.append(list(after))
         return x, advanced
 
-    def _read(self, x: Tensor, training: bool | None) -> tuple[Tensor, list]:
+    def _read(self, x: Tensor) -> tuple[Tensor, list]:
         states = []
         for layer in self.recurrent:
-            x, *state = layer(x, training=training)
+            x, state = recurrent.run(layer, x)
             states.append(state)
         return x, states
 
