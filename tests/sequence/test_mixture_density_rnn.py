@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from helpers import BACKEND, assert_close, to_numpy
+from keras import ops
 from models import QUICK
 from scipy import stats
 from scipy.special import expit, log_softmax, logsumexp
@@ -237,6 +238,15 @@ def test_what_may_follow_a_prefix():
     mean, spread = (to_numpy(a)[:, -1] for a in (expected.mean(), expected.stddev()))
     assert (abs(drawn[:, :, 0].mean(axis=1) - mean) < 4.0 * spread / np.sqrt(500)).all()
     assert abs(mean[0] - mean[1]).max() > 0.1
+
+
+def test_prefixes_of_any_length_and_kind():
+    model, x = small(end=False), sequences(2, channels=3)
+    for steps in (2, 3, 5):
+        prefix = ops.convert_to_tensor(x[:, :steps])
+        drawn = model.generate(2, 3, seed=1, prefix=prefix, mask=[[True] * steps] * 2)
+        assert drawn.shape == (2, 2, 3, 3)
+        np.testing.assert_array_equal(drawn, model.generate(2, 3, seed=1, prefix=x[:, :steps]))
 
 
 def test_seeds_and_programs(model, monkeypatch):

@@ -183,7 +183,7 @@ class MixtureDensityRNN(Generative, keras.Model):
         if steps is None:
             raise ValueError("MixtureDensityRNN: a Rollout must be told how many steps to draw")
         events, there = _behind_the_start(inputs["prefix"], inputs.get("mask"))
-        numbers = ops.arange(events.shape[1], dtype="int32")
+        numbers = ops.arange(ops.shape(events)[1], dtype="int32")
         last = ops.max(ops.where(there, numbers, 0), axis=1)
         read = ops.logical_and(there, numbers < last[:, None])
         state = self._read(events, read)[1]
@@ -286,7 +286,8 @@ class MixtureDensityRNN(Generative, keras.Model):
 
     def _known(self, name: str, x: Any, mask: Any) -> dict[str, Any]:
         """Sequences by this name, and their mask, checked."""
-        shape = tuple(np.shape(x))
+        x = np.asarray(ops.convert_to_numpy(x))
+        shape = x.shape
         if not self.built:
             self.build(shape)
         if len(shape) != 3 or shape[-1] != self.channels:
@@ -294,7 +295,8 @@ class MixtureDensityRNN(Generative, keras.Model):
                 "MixtureDensityRNN: sequences must have the shape (sequences, time, "
                 f"{self.channels}), got {shape}"
             )
-        mask = np.ones(shape[:2], "bool") if mask is None else np.asarray(mask, "bool")
+        mask = np.ones(shape[:2]) if mask is None else ops.convert_to_numpy(mask)
+        mask = np.asarray(mask, "bool")
         if mask.shape != shape[:2]:
             raise ValueError(
                 "MixtureDensityRNN: mask must have the shape (sequences, time), "
