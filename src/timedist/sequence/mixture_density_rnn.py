@@ -137,17 +137,19 @@ class MixtureDensityRNN(Generative, keras.Model):
 
     def build(self, input_shape: Any) -> None:
         """Make the weights."""
-        shape = tuple(input_shape)
-        if len(shape) != 3 or shape[-1] != self.channels:
-            raise ValueError(
-                f"MixtureDensityRNN takes sequences of shape (batch, time, {self.channels}), "
-                f"{self.event_size} real channels and {self.channels - self.event_size} of zeros "
-                f"and ones, got shape {shape}"
-            )
+        self._check_shape(input_shape)
         self.core.build((None, None, self.channels))
         self.projection.build((None, None, self.core.units))
         self.head.build((None, None, self.projection.units))
         self.built = True
+
+    def _check_shape(self, shape: Any) -> None:
+        if len(shape) != 3 or shape[-1] != self.channels:
+            raise ValueError(
+                f"MixtureDensityRNN takes sequences of shape (batch, time, {self.channels}), "
+                f"{self.event_size} real channels and {self.channels - self.event_size} of zeros "
+                f"and ones, got shape {tuple(shape)}"
+            )
 
     def call(
         self, inputs: Tensor, training: bool | None = None, mask: Tensor | None = None
@@ -182,6 +184,12 @@ class MixtureDensityRNN(Generative, keras.Model):
         """
         if steps is None:
             raise ValueError("MixtureDensityRNN: a Rollout must be told how many steps to draw")
+        if not isinstance(inputs, dict) or "prefix" not in inputs:
+            given = sorted(inputs) if isinstance(inputs, dict) else type(inputs).__name__
+            raise ValueError(
+                f'MixtureDensityRNN: a Rollout needs a dictionary with "prefix", got {given}'
+            )
+        self._check_shape(inputs["prefix"].shape)
         events, there = _behind_the_start(inputs["prefix"], inputs.get("mask"))
         numbers = ops.arange(ops.shape(events)[1], dtype="int32")
         last = ops.max(ops.where(there, numbers, 0), axis=1)
@@ -288,19 +296,15 @@ class MixtureDensityRNN(Generative, keras.Model):
         """Sequences by this name, and their mask, checked."""
         x = np.asarray(ops.convert_to_numpy(x))
         shape = x.shape
+        self._check_shape(shape)
         if not self.built:
             self.build(shape)
-        if len(shape) != 3 or shape[-1] != self.channels:
-            raise ValueError(
-                "MixtureDensityRNN: sequences must have the shape (sequences, time, "
-                f"{self.channels}), got {shape}"
-            )
         mask = np.ones(shape[:2]) if mask is None else ops.convert_to_numpy(mask)
         mask = np.asarray(mask, "bool")
         if mask.shape != shape[:2]:
             raise ValueError(
-                "MixtureDensityRNN: mask must have the shape (sequences, time), "
-                f"{shape[:2]} for these sequences, got {mask.shape}"
+                f"MixtureDensityRNN: mask must have the shape (sequences, time), {shape[:2]} for "
+                f"these sequences, got {mask.shape}"
             )
         return {name: x, "mask": mask}
 
