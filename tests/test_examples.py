@@ -143,6 +143,19 @@ def test_autoregressive_models_know_more_than_the_calendar(tmp_path):
     assert (tmp_path / "days.png").stat().st_size > 20_000
 
 
+def test_digits_stroke_by_stroke(tmp_path):
+    program, results = ran("mixture_density_rnn", path=tmp_path / "strokes.png")
+    assert results["nats"] >= program["REACHED"]
+    assert results["per_step"] >= program["PER_STEP"]
+    assert abs(results["independent"] + 28.9) < 0.5
+    drawn = results["drawn"]
+    assert drawn.shape == (16, 25, 4)
+    there = np.isfinite(drawn[..., 0])
+    assert set(np.unique(drawn[there][:, 2:])) == {0.0, 1.0}
+    assert 6.0 < there.sum(axis=1).mean() < 16.0
+    assert (tmp_path / "strokes.png").stat().st_size > 5_000
+
+
 # The seed's three programs, letter for letter but for the imports and `Lambda` on distributions.
 
 time_steps = 10

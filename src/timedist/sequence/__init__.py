@@ -6,6 +6,7 @@ from timedist.sequence.autoregressive import AutoregressiveModel, Autoregressive
 from timedist.sequence.convolutions import AutoregressiveWaveNet, ConvolutionalCore
 from timedist.sequence.cores import Core, RecurrentCore
 from timedist.sequence.generative import Beginning, Generative
+from timedist.sequence.mixture_density_rnn import MixtureDensityRNN
 from timedist.sequence.recurrent_vae import RecurrentVAE
 from timedist.sequence.rollout import Rollout
 from timedist.sequence.steps import CellWithHead, StepFunction
@@ -23,6 +24,7 @@ __all__ = [
     "Core",
     "Generative",
     "KLAnnealing",
+    "MixtureDensityRNN",
     "RecurrentCore",
     "RecurrentVAE",
     "Rollout",
