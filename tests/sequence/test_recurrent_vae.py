@@ -365,7 +365,7 @@ def test_mixed_precision():
     assert distribution.dtype == "float32"
     assert model.encoder(ops.convert_to_tensor(x)).dtype == "float32"
     assert compat.dtype_of(model.losses[0]) == "float32"
-    assert model.encoder.recurrent[0].compute_dtype == "bfloat16"
+    assert model.encoder.core.recurrent[0].compute_dtype == "bfloat16"
     exact = small(latent_dim=2, prior="mixture", spread=0.3)
     found, expected = (to_numpy(m.encoder(ops.convert_to_tensor(x)).mean()) for m in (model, exact))
     assert np.abs(found - expected).max() < 0.05

@@ -32,7 +32,8 @@ def written(buffer: Tensor, place: Tensor, entry: Tensor, axis: int) -> Tensor:
 
         if not (torch.is_grad_enabled() and (buffer.requires_grad or entry.requires_grad)):
             index = torch.as_tensor(place, dtype=torch.int64, device=buffer.device)
-            return buffer.index_copy_(axis, index.reshape(1), entry)
+            # Rows that were one repeated, without a copy, become rows of their own.
+            return buffer.contiguous().index_copy_(axis, index.reshape(1), entry)
     start = tuple(place if number == axis else 0 for number in range(len(buffer.shape)))
     if name == "tensorflow":
         return _tf_written(buffer, start, entry)
@@ -46,7 +47,7 @@ def _tf_written(buffer: Tensor, start: tuple, entry: Tensor) -> Tensor:
     def both(buffer: Tensor, entry: Tensor) -> tuple:
         def gradients(upstream: Tensor) -> tuple:
             others = ops.slice_update(upstream, start, tf.zeros_like(entry))
-            return others, ops.slice(upstream, start, entry.shape)
+            return others, ops.slice(upstream, start, ops.shape(entry))
 
         return ops.slice_update(buffer, start, entry), gradients
 

@@ -14,6 +14,7 @@ from timedist import distributions as td
 from timedist.layers import Head, MixtureNormal
 from timedist.layers.accepting import serializable
 from timedist.ops import special
+from timedist.ops.buffers import written
 from timedist.ops.random import StepSeed, uniform
 from timedist.sequence.cores import Core, RecurrentCore
 from timedist.sequence.generative import Beginning, Generative
@@ -256,7 +257,7 @@ class AutoregressiveModel(Generative, keras.Model):
         # The draws are kept as the network reads them, so that each is compressed once. Before the
         # first one there is none: what is written then is overwritten before it is read.
         seen = self.compressed(y, state["scale"])
-        read = ops.slice_update(state["read"], (0, ops.maximum(i - 1, 0)), seen[:, None])
+        read = written(state["read"], ops.maximum(i - 1, 0), seen[:, None], axis=1)
         lagged = self._fed_back(i, known["lagged"], read)
         x = self.step_inputs(lagged[:, None], known["features"][:, None], state["static"])[:, 0]
         features, core = self.core.step(x, i, shared, state["core"])

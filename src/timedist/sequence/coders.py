@@ -13,10 +13,10 @@ from timedist.layers import Head, IndependentNormal, MultivariateNormalTriL
 from timedist.layers.base import DistributionLayer
 from timedist.layers.symbolic import infer
 from timedist.ops import special
+from timedist.sequence.cores import RecurrentCore
 
 Tensor = Any
 
-CELLS = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
 POSTERIORS = {"diagonal": IndependentNormal, "full": MultivariateNormalTriL}
 
 
@@ -95,33 +95,21 @@ class RecurrentCoder(Coder):
 
     def __init__(self, head: keras.Layer, units: int, depth: int, cell: str, **kwargs: Any) -> None:
         super().__init__(head, **kwargs)
-        self.units = units
-        self.recurrent = [
-            CELLS[cell](
-                units,
-                return_sequences=self.all_steps or number + 1 < depth,
-                dtype=self.dtype_policy,
-                name=f"recurrent_{number}",
-            )
-            for number in range(depth)
-        ]
+        self.core = RecurrentCore(units, depth, cell, dtype=self.dtype_policy, name="core")
         self.add_projection()
 
     def build(self, input_shape: Any) -> None:
         """Make the weights for sequences of this width."""
-        size = input_shape[-1]
-        for layer in self.recurrent:
-            layer.build((None, None, size))
-            size = self.units
-        self.build_head((None, None, size) if self.all_steps else (None, size))
+        self.core.build(input_shape)
+        lead = (None, None) if self.all_steps else (None,)
+        self.build_head((*lead, self.core.units))
         self.built = True
 
     def call(self, inputs: Tensor, mask: Tensor | None = None) -> td.Distribution:
         """The distribution of the head, at all steps or after the last that is not masked."""
         x, mask = unseen(inputs, mask, self.compute_dtype)
-        for layer in self.recurrent:
-            x = layer(x, mask=mask)
-        return self.distribution(x)
+        features, states = self.core.read(x, mask)
+        return self.distribution(features if self.all_steps else states[-1][0])
 
 
 class RecurrentEncoder(RecurrentCoder):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+from keras import ops
 
 from timedist import checks
 from timedist.layers.accepting import serializable
@@ -129,28 +130,38 @@ class RecurrentCore(Core):
 
     def call(self, x: Tensor, training: bool | None = None) -> Tensor:
         """The output of the last layer at all steps."""
-        return self.thinned(self._read(x)[0], training=training)
+        return self.thinned(self.read(x)[0], training=training)
+
+    def read(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, list]:
+        """Sequences, or parts of such, without dropout.
+
+        Args:
+            x: tensor `(batch, time, width)`.
+            mask: boolean tensor `(batch, time)`; masked steps are passed over. Default: none.
+
+        Returns:
+            The output of the last layer at all steps, `(batch, time, units)`, and the states of all
+            layers at the end, those of each a list of tensors `(batch, units)`, the output first.
+        """
+        x, states = ops.cast(x, self.compute_dtype), []
+        for layer in self.recurrent:
+            x, state = recurrent.run(layer, x, mask)
+            states.append(state)
+        return x, states
 
     def begin(self, x: Tensor, steps: int) -> tuple[Any, Any]:
         """The states of all layers after the known steps; nothing is shared."""
         del steps
-        return [], self._read(x)[1]
+        return [], self.read(x)[1]
 
     def step(self, x: Tensor, i: Tensor, shared: Any, state: Any) -> tuple[Tensor, Any]:
         """One step of all cells."""
         del i, shared
-        advanced = []
+        x, advanced = ops.cast(x, self.compute_dtype), []
         for layer, before in zip(self.recurrent, state, strict=True):
             x, after = layer.cell(x, before, training=False)
             advanced.append(list(after))
         return x, advanced
-
-    def _read(self, x: Tensor) -> tuple[Tensor, list]:
-        states = []
-        for layer in self.recurrent:
-            x, state = recurrent.run(layer, x)
-            states.append(state)
-        return x, states
 
     def get_config(self) -> dict:
         """The constructor's arguments."""

@@ -21,7 +21,7 @@ from timedist.layers import (
 from timedist.layers.accepting import serializable
 from timedist.layers.heads import at_least_float32
 from timedist.layers.symbolic import infer
-from timedist.ops import compat, recurrent, special
+from timedist.ops import compat, special
 from timedist.ops.random import StepSeed
 from timedist.sequence import latent_tasks
 from timedist.sequence.cores import RecurrentCore
@@ -156,7 +156,7 @@ class MixtureDensityRNN(Generative, keras.Model):
     ) -> td.Distribution:
         """Teacher forcing: the distribution of every step given the true steps before it."""
         events, there = _behind_the_start(inputs, mask)
-        features = self._read(events[:, :-1], there[:, :-1])[0]
+        features = self.core.read(events[:, :-1], there[:, :-1])[0]
         distribution = self._distribution(self.core.thinned(features, training=training))
         # Losses shall pass over the same steps, not over those that the recurrent layers did.
         compat.set_keras_mask(distribution, there[:, 1:])
@@ -194,7 +194,7 @@ class MixtureDensityRNN(Generative, keras.Model):
         numbers = ops.arange(ops.shape(events)[1], dtype="int32")
         last = ops.max(ops.where(there, numbers, 0), axis=1)
         read = ops.logical_and(there, numbers < last[:, None])
-        state = self._read(events, read)[1]
+        state = self.core.read(events, read)[1]
         index = ops.broadcast_to(last[:, None, None], (ops.shape(events)[0], 1, self.channels))
         event = ops.take_along_axis(events, index, axis=1)[:, 0]
         return Beginning(steps, event, {}, (), state)
@@ -204,17 +204,8 @@ class MixtureDensityRNN(Generative, keras.Model):
     ) -> tuple[td.Distribution, Any]:
         """The distribution of the next step and the next state."""
         del known, seed
-        y = ops.cast(y, self.compute_dtype)
         features, state = self.core.step(y, i, shared, state)
         return self._distribution(features), state
-
-    def _read(self, events: Tensor, there: Tensor) -> tuple[Tensor, list]:
-        """The features after each step, and the last states of all layers."""
-        x, states = ops.cast(events, self.compute_dtype), []
-        for layer in self.core.recurrent:
-            x, state = recurrent.run(layer, x, mask=there)
-            states.append(state)
-        return x, states
 
     def _distribution(self, features: Tensor) -> td.Distribution:
         return self.head(self.projection(features))

@@ -13,13 +13,13 @@ from timedist import distributions as td
 from timedist.layers.accepting import serializable
 from timedist.sequence import latent_priors, latent_tasks
 from timedist.sequence.coders import (
-    CELLS,
     POSTERIORS,
     RecurrentDecoder,
     RecurrentEncoder,
     at_every_step,
     build_layer,
 )
+from timedist.sequence.cores import CELLS
 from timedist.sequence.latent_model import LatentVariableModel
 
 Tensor = Any
