@@ -73,7 +73,7 @@ def test_the_power_of_probabilities(given, temperature):
     assert_close(categorical.probs, expected, 1e-5)
     one_hot = tempered(td.OneHotCategorical(**{given: numbers}), temperature)
     assert_close(one_hot.prob(np.eye(3, dtype="float32")), expected, 1e-5)
-    yes = {"logits": np.log(0.3 / 0.7), "probs": 0.3}[given]
+    yes = {"logits": float(np.log(0.3 / 0.7)), "probs": 0.3}[given]
     power = np.array([0.7, 0.3]) ** (1.0 / temperature)
     bernoulli = tempered(td.Bernoulli(**{given: yes}), temperature)
     assert_close(bernoulli.prob([0.0, 1.0]), power / power.sum(), 1e-5)
