@@ -74,19 +74,22 @@ def constant(model, strengths, means, spreads):
 def answers(model, inputs, y):
     """Scale, log likelihood, and moments of the future, by one compiled function."""
 
+    loss = NegativeLogLikelihood(missing="mask", reduction=None, dtype=y.dtype)
+
     def ask(inputs, y):
-        whole, future = model(inputs), model.given_past(inputs)
-        seen = ops.logical_not(ops.isnan(y))
-        log_prob = whole.log_prob_where(y, seen)
+        future = model.given_past(inputs)
         return (
             model.location_and_scale(inputs)[1],
-            log_prob,
+            -loss(y, model(inputs)),
             future.mean()[..., 0],
             future.variance()[..., 0],
         )
 
-    tensors = {name: ops.convert_to_tensor(x) for name, x in inputs.items()}
-    return [to_numpy(x) for x in fast(ask)(tensors, ops.convert_to_tensor(y))]
+    return [to_numpy(x) for x in fast(ask)(tensors(inputs), ops.convert_to_tensor(y))]
+
+
+def tensors(inputs):
+    return {name: ops.convert_to_tensor(x) for name, x in inputs.items()}
 
 
 # --- against statsmodels -------------------------------------------------------------------------
@@ -143,8 +146,15 @@ def oracle(kind, strengths, states, means, spreads, scale, series):
     seen = np.isfinite(series)
     filtered = found.filter_results
     assert (filtered.llf_obs[~seen] == 0.0).all()
-    variance = np.einsum("in,nmt,im->t", filtered.design[..., 0], filtered.predicted_state_cov,
-                         filtered.design[..., 0])[:-1] + deviations[0] ** 2
+    variance = (
+        np.einsum(
+            "in,nmt,im->t",
+            filtered.design[..., 0],
+            filtered.predicted_state_cov,
+            filtered.design[..., 0],
+        )[:-1]
+        + deviations[0] ** 2
+    )
     return filtered.llf_obs.sum(), (filtered.forecasts[0], variance)
 
 
@@ -185,6 +195,7 @@ FULL = {"trend": True, "seasonal": (4,), "num_series": 3}
 def model():
     model = small(**FULL)
     model.compile("adam", NLL)
+    model.optimizer.build(model.trainable_variables)
     return model
 
 
@@ -198,9 +209,8 @@ def test_past_and_future_make_the_whole(model):
     future = model.joint_forecast(inputs)
     assert (future.batch_shape, future.event_shape) == ((BATCH,), (STEPS - CONTEXT, 1))
     past_only = np.where(np.arange(STEPS)[:, None] < CONTEXT, y, np.nan)
-    whole = model(inputs)
-    parts = log_prob(whole, past_only) + log_prob(future, y[:, CONTEXT:])
-    assert_close(parts, log_prob(whole, y), 1e-4)
+    (_, past, *_), (_, whole, *_) = (answers(model, inputs, x) for x in (past_only, y))
+    assert_close(past + log_prob(future, y[:, CONTEXT:]), whole, 1e-4)
 
 
 def test_marginals_and_paths_are_those_of_the_joint_distribution(model):
@@ -270,20 +280,19 @@ def test_the_unit_of_the_data_does_not_matter(center):
     inputs, y = data()
     factor, shift = np.float32(20.0), np.float32(7.0 if center else 0.0)
     scaled = {**inputs, "target": factor * inputs["target"] + shift}
-    plain = log_prob(model(inputs), y)
-    found = log_prob(model(scaled), factor * y + shift)
-    seen = np.isfinite(y).sum(axis=(1, 2))
-    assert_close(found, plain - seen * np.log(factor), 1e-4)
-    assert_close(
-        model.forecast(scaled).loc, factor * model.forecast(inputs).loc + shift, 1e-4, floor=1.0
-    )
+    _, plain, mean, _ = answers(model, inputs, y)
+    _, found, moved, _ = answers(model, scaled, factor * y + shift)
+    assert_close(found, plain - np.isfinite(y).sum(axis=(1, 2)) * np.log(factor), 1e-4)
+    assert_close(moved, factor * mean + shift, 1e-4, floor=1.0)
 
 
 def padded(inputs, y, before, behind):
     """The same steps with what means nothing around them, and the mask that says so."""
 
     def pad(x, value):
-        return np.pad(x, ((0, 0), (before, behind), *[(0, 0)] * (x.ndim - 2)), constant_values=value)
+        return np.pad(
+            x, ((0, 0), (before, behind), *[(0, 0)] * (x.ndim - 2)), constant_values=value
+        )
 
     steps = y.shape[1]
     mask = pad(np.ones((len(y), steps), "bool"), False)
@@ -297,13 +306,16 @@ def padded(inputs, y, before, behind):
 def test_padding_changes_nothing(model, before):
     inputs, y = data()
     longer, targets = padded(inputs, y, before, 2)
-    distribution = model(longer)
-    np.testing.assert_array_equal(to_numpy(compat.get_keras_mask(distribution)), longer["mask"])
-    expected = to_numpy(NLL(y, model(inputs)))
-    assert_close(NLL(targets, distribution), expected, 1e-5)
-    ours, theirs = model.forecast(inputs), model.forecast(longer)
-    assert_close(theirs.loc[:, :-2], ours.loc, 1e-4, floor=0.1)
-    assert_close(theirs.scale[:, :-2], ours.scale, 1e-4)
+    mask = fast(lambda x: compat.get_keras_mask(model(x)))(tensors(longer))
+    np.testing.assert_array_equal(to_numpy(mask), longer["mask"])
+    (_, ours, mean, variance), (_, theirs, means, variances) = (
+        answers(model, *x) for x in ((inputs, y), (longer, targets))
+    )
+    assert_close(theirs, ours, 1e-5)
+    assert_close(means[:, :-2], mean, 1e-4, floor=0.1)
+    assert_close(variances[:, :-2], variance, 1e-4)
+    forecast = model.forecast(longer)  # of another length than before
+    assert_close(forecast.loc, means, 1e-4, floor=0.1)
 
 
 def test_a_series_without_a_known_value(model):
@@ -312,7 +324,7 @@ def test_a_series_without_a_known_value(model):
     y[2, :CONTEXT], inputs["target"][2] = 0.0, 0.0
     forecast = model.forecast(inputs)
     assert all(np.isfinite(x).all() for x in (forecast.loc, forecast.scale))
-    expected = -log_prob(model(inputs), y)[[0, 2]].mean()  # nothing of the other is observed
+    expected = -answers(model, inputs, y)[1][[0, 2]].mean()  # nothing of the other is observed
     assert_close(model.evaluate(inputs, y, verbose=0), expected, 1e-5)
 
 
@@ -321,7 +333,7 @@ def test_embedding_tells_series_apart():
     inputs, _ = data()
     rows = {name: np.repeat(x[:1], 3, axis=0) for name, x in inputs.items()}
     rows["series"] = np.array([0, 1, 1], "int32")
-    found = to_numpy(model(rows).mean())
+    found = to_numpy(fast(lambda x: model(x).mean())(tensors(rows)))
     assert (found[0] != found[1]).any()
     assert_close(found[1], found[2], 1e-6)
     assert small(num_series=1).embedding is None
@@ -333,10 +345,12 @@ LEVEL_STEP, SIGMAS = 0.1, (0.2, 1.5)
 
 
 def panel(number, seed, steps=20, context=5):
-    """Levels around 5 with steps of 0.1, seen with an error that a feature tells."""
+    """Levels that begin at 5 +- 1 and move by 0.1, seen with an error that a feature tells."""
     rng = np.random.default_rng(seed)
     noisy = rng.integers(2, size=(number, steps))
-    level = 5.0 + LEVEL_STEP * rng.normal(size=(number, steps)).cumsum(axis=1)
+    moves = LEVEL_STEP * rng.normal(size=(number, steps))
+    moves[:, 0] = 5.0 + rng.normal(size=number)
+    level = moves.cumsum(axis=1)
     y = level + np.where(noisy, SIGMAS[1], SIGMAS[0]) * rng.normal(size=(number, steps))
     y = y.astype("float32")
     inputs = {"target": y[:, :context], "features": noisy[..., None].astype("float32")}
@@ -352,46 +366,47 @@ def local_level(noise, step):
         transition_noise=td.MultivariateNormalDiag(0.0 * step[..., None], step[..., None]),
         observation_matrix=np.eye(1, dtype="float32"),
         observation_noise=td.MultivariateNormalDiag(0.0 * noise[..., None], noise[..., None]),
-        initial_state_prior=td.MultivariateNormalDiag([5.0], [LEVEL_STEP]),
+        initial_state_prior=td.MultivariateNormalDiag([5.0], [1.0]),
         time_varying=("transition_noise", "observation_noise"),
     )
+
+
+def of_future(d, y, context):
+    """log p(future | past)."""
+    past = np.where(np.arange(y.shape[1])[:, None] < context, y, np.nan)
+    return log_prob(d, y) - log_prob(d, past)
 
 
 def test_noise_that_a_feature_tells_is_learned():
     keras.utils.set_random_seed(0)
     (train, y), (test, y_test) = panel(200, 0), panel(500, 1)
     model = DeepStateSpace(units=6, cell="gru")
-    rate = keras.optimizers.schedules.CosineDecay(0.05, 120)
-    model.compile(keras.optimizers.Adam(rate), NegativeLogLikelihood())
-    history = model.fit(train, y, batch_size=100, epochs=60, shuffle=False, verbose=0).history
-    assert history["loss"][-1] < history["loss"][0]
-    loss = model.evaluate(test, y_test, batch_size=500, verbose=0)
+    model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.05, 120)), NLL)
+    model.fit(train, y, batch_size=100, epochs=60, verbose=0)
+    context = test["target"].shape[1]
+    future = y_test[:, context:]
+    found = log_prob(model.joint_forecast(test), future)
     noisy = test["features"][..., 0] > 0.5
-    true = local_level(np.where(noisy, SIGMAS[1], SIGMAS[0]), LEVEL_STEP)
-    each = log_prob(true, y_test)
-    steps = y_test.shape[1]
-    # The best of all models with constant parameters, found on the test data themselves.
+    true = of_future(local_level(np.where(noisy, *SIGMAS[::-1]), LEVEL_STEP), y_test, context)
+    # The best of all models with constant parameters, chosen on the test data themselves.
     noises, moves = np.meshgrid(np.linspace(0.6, 1.4, 9), [0.02, 0.1, 0.2, 0.3])
-    rows = np.ones((1, steps))
+    rows = np.ones((1, y_test.shape[1]))
     grid = local_level(noises.reshape(-1, 1) * rows, moves.reshape(-1, 1) * rows)
-    constants = to_numpy(fast(lambda d, y: d[:, None].log_prob(y))(grid, y_test)).mean(axis=1)
-    print("nats a step:", -loss / steps, each.mean() / steps, constants.max() / steps)
-    assert abs(-loss - each.mean()) / steps < 0.05
-    assert -loss / steps > constants.max() / steps + 0.15
+    constant = of_future(grid[:, None], y_test, context).mean(axis=1).max()
+    steps = future.shape[1]
+    assert abs(found.mean() - true.mean()) / steps < 0.03
+    assert (found.mean() - constant) / steps > 0.4
     forecast = model.forecast(test)
-    ahead = noisy[:, 5:]
-    for sigma, at in zip(SIGMAS, (~ahead, ahead), strict=True):
-        assert abs(np.median(forecast.scale[at]) / np.hypot(sigma, 0.3) - 1.0) < 0.25
+    ahead = noisy[:, context:]
+    assert np.median(forecast.scale[ahead]) > 2.0 * np.median(forecast.scale[~ahead])
 
 
-@pytest.mark.parametrize(("cell", "depth"), [("gru", 2), ("lstm", 1)])
-def test_one_compiled_training_step(cell, depth):
-    model = small(cell=cell, depth=depth, **FULL)
+def test_one_compiled_training_step():
+    model = small(cell="gru", depth=2, **FULL)
     model.compile("adam", NLL)
     inputs, y = data()
     before = model.get_weights()
     loss = model.train_on_batch(inputs, y)
-    assert_close(loss, float(loss), 1e-6)
     assert np.isfinite(loss)
     after = model.get_weights()
     assert all(np.isfinite(w).all() for w in after)
@@ -413,12 +428,11 @@ def test_fit_builds_the_model():
 
 def test_file_in_safe_mode(model, tmp_path):
     inputs, _ = data()
-    model(inputs)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     assert isinstance(loaded, DeepStateSpace)
     assert loaded.get_config() == model.get_config()
-    assert_close(loaded(inputs).mean(), to_numpy(model(inputs).mean()), 1e-6)
+    assert_close(loaded.forecast(inputs).loc, model.forecast(inputs).loc, 1e-6)
     again = DeepStateSpace.from_config(model.get_config())
     assert again.structure.seasonal == (4,)
 
@@ -426,12 +440,11 @@ def test_file_in_safe_mode(model, tmp_path):
 def test_mixed_precision():
     model = small(dtype="mixed_bfloat16", seasonal=(4,))
     inputs, y = data()
-    distribution = model(inputs)
-    assert distribution.dtype == "float32"
-    scale = to_numpy(model.location_and_scale(inputs)[1])
-    assert_close(scale, np.nanmean(np.abs(inputs["target"]), axis=1), 1e-6)
+    found = answers(model, inputs, y)
+    assert {str(x.dtype) for x in found} == {"float32"}
+    assert_close(found[0], np.nanmean(np.abs(inputs["target"]), axis=1), 1e-6)
+    assert np.isfinite(found[1]).all()
     assert model.recurrent[0].compute_dtype == "bfloat16"
-    assert np.isfinite(to_numpy(NLL(y, distribution)))
 
 
 @pytest.mark.parametrize(

@@ -325,7 +325,8 @@ class DeepStateSpace(keras.Model):
         if len(features) != 3 or not features[1]:
             raise ValueError(
                 "DeepStateSpace: features must have the shape (batch, steps, width) with a known "
-                f"number of steps, got {features}"
+                f"number of steps, got {features}; on TensorFlow the number is known if all "
+                "batches have the same, so pad them"
             )
         _check_shape("target", inputs["target"], [(features[0], None)])
         lead = features[:2]
@@ -406,16 +407,17 @@ class DeepStateSpace(keras.Model):
         **options: Any,
     ) -> Any:
         """A task on a data set of any size, in batches; it is compiled once for its options."""
+        lengths: tuple = ()
         if isinstance(inputs, dict):
             inputs = {name: np.asarray(ops.convert_to_numpy(x)) for name, x in inputs.items()}
             self._check_inputs(inputs)
-            self._context(inputs)
+            lengths = (self._context(inputs), inputs["features"].shape[1])
         if not self.built:
             raise ValueError(
                 f"DeepStateSpace: the model {self.name!r} has no weights yet; train it or call it "
                 "on inputs first"
             )
-        model = self._tasks.model(self, task, options)
+        model = self._tasks.model(self, task, options, lengths)
         model.reseed(latent_tasks.new_seed(seed, "DeepStateSpace"))
         if distribution:
             return predict(model, inputs, batch_size=batch_size, verbose=0)

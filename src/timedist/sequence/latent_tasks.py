@@ -57,10 +57,16 @@ class Tasks:
         self.kind = kind
         self.made: dict[tuple, TaskModel] = {}
 
-    def model(self, asked: Any, task: Task, options: dict[str, Any]) -> TaskModel:
-        """The model of a task with these options, compiled the way the model itself is."""
+    def model(
+        self, asked: Any, task: Task, options: dict[str, Any], lengths: tuple = ()
+    ) -> TaskModel:
+        """The model of a task with these options, compiled the way the model itself is.
+
+        `lengths` are the numbers of steps it is for: a model that has seen others does not know
+        the number of steps any more when TensorFlow compiles it.
+        """
         way = (asked.run_eagerly, asked.jit_compile)
-        key = (task.__name__, way, *options.values())
+        key = (task.__name__, way, lengths, *options.values())
         if key not in self.made:
             self.made[key] = self.kind(asked, task, options)
             self.made[key].run_eagerly, self.made[key].jit_compile = way
