@@ -414,13 +414,25 @@ def test_one_compiled_training_step():
 
 
 def test_fit_builds_the_model():
-    model = DeepStateSpace(units=3, seasonal=(4,))
+    model = DeepStateSpace(units=3)
     model.compile("adam", NLL)
     inputs, y = data()
-    del inputs["series"]
     with pytest.raises(ValueError, match="no weights yet"):
         model.forecast(inputs)
     assert np.isfinite(model.fit(inputs, y, verbose=0).history["loss"][0])
+
+
+def test_in_a_functional_model():
+    given, y = data()
+    del given["series"]
+    inputs = {
+        name: keras.Input(x.shape[1:], dtype=str(x.dtype), name=name) for name, x in given.items()
+    }
+    distribution = DeepStateSpace(seasonal=(4,), units=3)(inputs)
+    assert tuple(distribution.mean().shape) == (None, STEPS, 1)
+    model = keras.Model(inputs, distribution)
+    model.compile("adam", NLL)
+    assert np.isfinite(model.train_on_batch(given, y))
 
 
 # --- files, precision, errors --------------------------------------------------------------------

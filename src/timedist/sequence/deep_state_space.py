@@ -13,6 +13,7 @@ from timedist import checks
 from timedist import distributions as td
 from timedist.distributions import constraints
 from timedist.layers.accepting import serializable
+from timedist.layers.symbolic import infer
 from timedist.ops import compat, linalg, special
 from timedist.prediction import predict
 from timedist.sequence import forecast_tasks, latent_tasks
@@ -84,7 +85,10 @@ class DeepStateSpace(keras.Model):
         **kwargs: of `keras.Model`.
 
     The network also reads the logarithm of the scale. The shocks of the parts are independent, as
-    in Harvey's models; in the paper one shock moves all of them.
+    in Harvey's models; in the paper one shock moves all of them. If the target is part of the
+    series whose density is asked for, as in training, the scale has seen those steps; the density
+    of what follows, which is what a forecast is, has no such share. In float32 the noise should not
+    be below a few thousandths of the spread of the first state; else take `dtype="float64"`.
 
     Call arguments:
         inputs: a dictionary of
@@ -181,6 +185,10 @@ class DeepStateSpace(keras.Model):
         if emitted.real is not None:
             compat.set_keras_mask(distribution, emitted.real)
         return distribution
+
+    def compute_output_spec(self, inputs: dict) -> Any:
+        """The symbolic distribution of the same shape."""
+        return infer(self.call, inputs)
 
     def given_past(self, inputs: dict) -> td.LinearGaussianStateSpaceModel:
         """The joint distribution of the steps after the target, given the target.
