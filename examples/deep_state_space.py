@@ -100,22 +100,20 @@ def nats(distribution, future):
     return float(each[seen].mean())
 
 
-def plot(path, model, inputs, y, rows):
+def plot(path, forecast, paths, y):
     """Forecasts of a few windows, past and truth, as a picture."""
     import matplotlib.pyplot as plt
 
-    chosen = {name: x[rows] for name, x in inputs.items()}
-    forecast, paths = model.forecast(chosen), model.sample_paths(chosen, 3, seed=1)
     days = np.arange(STEPS) - CONTEXT
     ahead = days[CONTEXT:]
-    figure, axes = plt.subplots(len(rows), 1, figsize=(8, 2.2 * len(rows)), sharex=True)
+    figure, axes = plt.subplots(len(y), 1, figsize=(8, 2.2 * len(y)), sharex=True)
     for i, axis in enumerate(axes):
         mean, spread = forecast.loc[i], forecast.scale[i]
         for width, shade in ((1.645, 0.2), (0.674, 0.35)):
             low, high = mean - width * spread, mean + width * spread
             axis.fill_between(ahead, low, high, color="C0", alpha=shade, lw=0)
         axis.plot(ahead, paths[i].T, color="C0", lw=0.6)
-        axis.plot(days, y[rows[i], :, 0], "k.-", ms=4, lw=0.8)
+        axis.plot(days, y[i, :, 0], "k.-", ms=4, lw=0.8)
         axis.set_ylabel("1,000 people")
     axes[-1].set_xlabel("days; 50 % and 90 % intervals, three paths; gaps: days hidden")
     figure.tight_layout()
@@ -146,7 +144,9 @@ def main(epochs=6, path=None):
     results["coverage"] = float(within[seen].mean())
     print(f"of the days {100 * results['coverage']:.0f} % are within the 90 % intervals")
     if path is not None:
-        plot(path, model, test, y, np.array([9, 4, 16]) * len(weeks) + np.array([3, 12, 22]))
+        rows = np.array([9, 4, 16]) * len(weeks) + np.array([3, 12, 22])
+        paths = model.sample_paths({name: x[rows] for name, x in test.items()}, 3, seed=1)
+        plot(path, forecast[rows], paths, y[rows])
     return results
 
 

@@ -35,11 +35,11 @@ def data(batch=BATCH, context=CONTEXT, steps=STEPS, seed=0, dtype="float32", **m
     return inputs, y[..., None]
 
 
-def small(spread=0.3, width=2, **kwargs):
+def small(spread=0.3, **kwargs):
     """A built model whose weights are large enough that everything depends on everything."""
     keras.utils.set_random_seed(1)
     model = DeepStateSpace(**{"units": 3, **kwargs})
-    model.build({"features": (None, None, width)})
+    model.build({"features": (None, None, 2)})
     rng = np.random.default_rng(2)
     for weight in model.trainable_weights:
         weight.assign(rng.normal(size=weight.shape) * spread)
@@ -86,6 +86,11 @@ def answers(model, inputs, y):
         )
 
     return [to_numpy(x) for x in fast(ask)(tensors(inputs), ops.convert_to_tensor(y))]
+
+
+def stacked(*inputs):
+    """Inputs as one batch, so that one function is compiled for all of them."""
+    return {name: np.concatenate([part[name] for part in inputs]) for name in inputs[0]}
 
 
 def tensors(inputs):
@@ -209,7 +214,8 @@ def test_past_and_future_make_the_whole(model):
     future = model.joint_forecast(inputs)
     assert (future.batch_shape, future.event_shape) == ((BATCH,), (STEPS - CONTEXT, 1))
     past_only = np.where(np.arange(STEPS)[:, None] < CONTEXT, y, np.nan)
-    (_, past, *_), (_, whole, *_) = (answers(model, inputs, x) for x in (past_only, y))
+    found = answers(model, stacked(inputs, inputs), np.concatenate([past_only, y]))[1]
+    past, whole = np.split(found, 2)
     assert_close(past + log_prob(future, y[:, CONTEXT:]), whole, 1e-4)
 
 
@@ -237,6 +243,8 @@ def test_marginals_and_paths_are_those_of_the_joint_distribution(model):
 
 def test_seeds_and_batches(model):
     inputs, _ = data()
+    with pytest.raises(ValueError, match="num_paths must be an int >= 1"):
+        model.sample_paths(inputs, 0)
     paths = model.sample_paths(inputs, 5, seed=1)
     np.testing.assert_array_equal(paths, model.sample_paths(inputs, 5, seed=1))
     assert (paths != model.sample_paths(inputs, 5, seed=2)).all()
@@ -251,8 +259,7 @@ def test_a_forecast_is_compiled_once(model, monkeypatch):
     inputs, _ = data()
     model.sample_paths(inputs, 6, seed=1, batch_size=3)
     before = len(calls)
-    many = {name: np.concatenate([x] * 2) for name, x in inputs.items()}
-    model.sample_paths(many, 6, seed=2, batch_size=3)
+    model.sample_paths(stacked(inputs, inputs), 6, seed=2, batch_size=3)
     # On torch nothing is compiled: each batch is encoded once, whatever the number of paths.
     assert len(calls) == (before + 2 if BACKEND == "torch" else before)
 
@@ -280,10 +287,11 @@ def test_the_unit_of_the_data_does_not_matter(center):
     inputs, y = data()
     factor, shift = np.float32(20.0), np.float32(7.0 if center else 0.0)
     scaled = {**inputs, "target": factor * inputs["target"] + shift}
-    _, plain, mean, _ = answers(model, inputs, y)
-    _, found, moved, _ = answers(model, scaled, factor * y + shift)
-    assert_close(found, plain - np.isfinite(y).sum(axis=(1, 2)) * np.log(factor), 1e-4)
-    assert_close(moved, factor * mean + shift, 1e-4, floor=1.0)
+    both = np.concatenate([y, factor * y + shift])
+    _, found, mean, _ = answers(model, stacked(inputs, scaled), both)
+    plain = found[:BATCH] - np.isfinite(y).sum(axis=(1, 2)) * np.log(factor)
+    assert_close(found[BATCH:], plain, 1e-4)
+    assert_close(mean[BATCH:], factor * mean[:BATCH] + shift, 1e-4, floor=1.0)
 
 
 def padded(inputs, y, before, behind):
@@ -302,10 +310,9 @@ def padded(inputs, y, before, behind):
     return {**inputs, **longer, "seasons": pad(inputs["seasons"], 3)}, pad(y, 99.0)
 
 
-@pytest.mark.parametrize("before", [0, 3])
-def test_padding_changes_nothing(model, before):
+def test_padding_changes_nothing(model):
     inputs, y = data()
-    longer, targets = padded(inputs, y, before, 2)
+    longer, targets = padded(inputs, y, 3, 2)
     mask = fast(lambda x: compat.get_keras_mask(model(x)))(tensors(longer))
     np.testing.assert_array_equal(to_numpy(mask), longer["mask"])
     (_, ours, mean, variance), (_, theirs, means, variances) = (
@@ -336,7 +343,6 @@ def test_embedding_tells_series_apart():
     found = to_numpy(fast(lambda x: model(x).mean())(tensors(rows)))
     assert (found[0] != found[1]).any()
     assert_close(found[1], found[2], 1e-6)
-    assert small(num_series=1).embedding is None
 
 
 # --- training ------------------------------------------------------------------------------------
@@ -393,9 +399,8 @@ def test_noise_that_a_feature_tells_is_learned():
     rows = np.ones((1, y_test.shape[1]))
     grid = local_level(noises.reshape(-1, 1) * rows, moves.reshape(-1, 1) * rows)
     constant = of_future(grid[:, None], y_test, context).mean(axis=1).max()
-    steps = future.shape[1]
-    assert abs(found.mean() - true.mean()) / steps < 0.03
-    assert (found.mean() - constant) / steps > 0.4
+    assert abs(found.mean() - true.mean()) / future.shape[1] < 0.03
+    assert (found.mean() - constant) / future.shape[1] > 0.4
     forecast = model.forecast(test)
     ahead = noisy[:, context:]
     assert np.median(forecast.scale[ahead]) > 2.0 * np.median(forecast.scale[~ahead])
@@ -442,11 +447,9 @@ def test_file_in_safe_mode(model, tmp_path):
     inputs, _ = data()
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
-    assert isinstance(loaded, DeepStateSpace)
     assert loaded.get_config() == model.get_config()
     assert_close(loaded.forecast(inputs).loc, model.forecast(inputs).loc, 1e-6)
-    again = DeepStateSpace.from_config(model.get_config())
-    assert again.structure.seasonal == (4,)
+    assert DeepStateSpace.from_config(model.get_config()).structure.seasonal == (4,)
 
 
 def test_mixed_precision():
@@ -456,17 +459,12 @@ def test_mixed_precision():
     assert {str(x.dtype) for x in found} == {"float32"}
     assert_close(found[0], np.nanmean(np.abs(inputs["target"]), axis=1), 1e-6)
     assert np.isfinite(found[1]).all()
-    assert model.recurrent[0].compute_dtype == "bfloat16"
 
 
 @pytest.mark.parametrize(
     ("kwargs", "error", "words"),
     [
-        ({"level": False}, ValueError, ("level", "period")),
-        ({"level": False, "trend": True, "seasonal": (4,)}, ValueError, ("trend", "level")),
-        ({"level": 1}, TypeError, ("level", "True or False", "1")),
-        ({"seasonal": 7}, TypeError, ("seasonal", "tuple", "7")),
-        ({"seasonal": (7, 1)}, ValueError, ("period", ">= 2", "1")),
+        ({"level": False}, ValueError, ("level",)),
         ({"units": 0}, ValueError, ("units", ">= 1", "0")),
         ({"cell": "rnn"}, ValueError, ("cell", "lstm", "rnn")),
         ({"center": "yes"}, TypeError, ("center", "yes")),
@@ -488,6 +486,9 @@ def test_wrong_arguments(kwargs, error, words):
         ({"series": np.zeros((3, 1))}, ("series", "(3, 1)", "(3,)")),
         ({"mask": np.ones((3, 8))}, ("mask", "(3, 8)", "(3, 12)")),
         ({"target": np.zeros((3, 12))}, ("12 steps", "forecast", "future")),
+        ({"features": np.full((3, 12, 2), np.nan)}, ("72 features", "not finite", "(0, 0, 0)")),
+        ({"target": np.full((3, 8), np.inf)}, ("24 infinite values", "target", "inf")),
+        ({"series": np.array([0, 3, 1])}, ("series", "0, …, 2", "3 at index (1,)")),
     ],
 )
 def test_wrong_inputs(model, changed, words):
@@ -496,5 +497,3 @@ def test_wrong_inputs(model, changed, words):
     with pytest.raises(ValueError) as caught:
         model.forecast(inputs)
     assert all(word in str(caught.value) for word in ("DeepStateSpace", *words)), caught.value
-    with pytest.raises(ValueError, match="num_paths must be an int >= 1"):
-        model.sample_paths(inputs, 0)

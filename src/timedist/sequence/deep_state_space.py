@@ -345,6 +345,19 @@ class DeepStateSpace(keras.Model):
         if several:
             _check_shape("series", inputs["series"], [lead[:1]])
 
+    def _check_numbers(self, inputs: dict) -> None:
+        """Refuse NumPy arrays with numbers that would make everything NaN."""
+        owner, features, target = "DeepStateSpace", inputs["features"], inputs["target"]
+        wrong = ~np.isfinite(features)
+        if "mask" in inputs:
+            wrong = wrong & inputs["mask"].astype("bool")[..., None]
+        checks.refuse(owner, "features that are not finite", features, wrong)
+        checks.refuse(owner, "infinite values in the target", target, np.isinf(target))
+        if self.embedding is not None:
+            series = inputs["series"]
+            what = f"numbers of series that are not in 0, …, {self.num_series - 1}"
+            checks.refuse(owner, what, series, (series < 0) | (series >= self.num_series))
+
     # --- forecasts -----------------------------------------------------------------------------
 
     def forecast(self, inputs: dict, batch_size: int | None = None) -> td.Normal:
@@ -359,7 +372,8 @@ class DeepStateSpace(keras.Model):
             A `Normal` with NumPy parameters, `batch_shape == (series, horizon)`.
 
         Raises:
-            ValueError: if an input does not fit or there is no step after the target.
+            ValueError: if an input does not fit, a known feature is no finite number, or there is
+                no step after the target.
         """
         return self._run(forecast_tasks.marginals, inputs, batch_size)
 
@@ -419,6 +433,7 @@ class DeepStateSpace(keras.Model):
         if isinstance(inputs, dict):
             inputs = {name: np.asarray(ops.convert_to_numpy(x)) for name, x in inputs.items()}
             self._check_inputs(inputs)
+            self._check_numbers(inputs)
             lengths = (self._context(inputs), inputs["features"].shape[1])
         if not self.built:
             raise ValueError(
