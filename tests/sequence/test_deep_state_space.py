@@ -305,7 +305,6 @@ def padded(inputs, y, before, behind):
     steps = y.shape[1]
     mask = pad(np.ones((len(y), steps), "bool"), False)
     target = np.pad(inputs["target"], ((0, 0), (before, 0)), constant_values=99.0)
-    target[:, :before] = np.nan
     longer = {"target": target, "features": pad(inputs["features"], np.nan), "mask": mask}
     return {**inputs, **longer, "seasons": pad(inputs["seasons"], 3)}, pad(y, 99.0)
 
@@ -486,6 +485,7 @@ def test_wrong_arguments(kwargs, error, words):
         ({"series": np.zeros((3, 1))}, ("series", "(3, 1)", "(3,)")),
         ({"mask": np.ones((3, 8))}, ("mask", "(3, 8)", "(3, 12)")),
         ({"target": np.zeros((3, 12))}, ("12 steps", "forecast", "future")),
+        ({"target": np.zeros((3, 13)), "mask": np.ones((3, 12))}, ("13 steps", "mask 12")),
         ({"features": np.full((3, 12, 2), np.nan)}, ("72 features", "not finite", "(0, 0, 0)")),
         ({"target": np.full((3, 8), np.inf)}, ("24 infinite values", "target", "inf")),
         ({"series": np.array([0, 3, 1])}, ("series", "0, …, 2", "3 at index (1,)")),

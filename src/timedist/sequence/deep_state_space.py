@@ -100,7 +100,8 @@ class DeepStateSpace(keras.Model):
             steps from any beginning; needed if `seasonal` is not empty;
             `"series"`: ints `(batch,)`, number of the series; needed if `num_series` is above 1;
             `"mask"`: booleans `(batch, steps)`, false at padding, where no time passes. Default:
-            every step is one. A missing value is NaN in the target, no masked step.
+            every step is one. A missing value is NaN in the target, no masked step. With a mask
+            the target must be the first of the steps.
 
     Returns:
         A `LinearGaussianStateSpaceModel` in the unit of the data, `batch_shape == (batch,)` and
@@ -209,8 +210,6 @@ class DeepStateSpace(keras.Model):
         context = self._context(inputs)
         past = emitted.between(0, context)
         seen = ops.logical_not(ops.isnan(y))
-        if past.real is not None:
-            seen = ops.logical_and(seen, past.real[..., None])
         found = self._distribution(past, prior).forward_filter(y, seen)
         root = linalg.semidefinite_cholesky(found.predicted_covs[..., -1, :, :])
         now = td.MultivariateNormalTriL.trusted(
@@ -226,7 +225,9 @@ class DeepStateSpace(keras.Model):
         return "float64" if self.variable_dtype == "float64" else "float32"
 
     def _target(self, inputs: dict) -> Tensor:
-        return ops.cast(inputs["target"], self._dtype)
+        """The known past, NaN where it is missing or padding."""
+        y, real = ops.cast(inputs["target"], self._dtype), self._real(inputs)
+        return y if real is None else special.where(real[:, : y.shape[1]], y, float("nan"))
 
     def location_and_scale(self, inputs: dict) -> tuple[Tensor, Tensor]:
         """Zero point and unit of each series, `(batch,)` both, from `"target"`."""
@@ -342,6 +343,11 @@ class DeepStateSpace(keras.Model):
             _check_shape("seasons", inputs["seasons"], [lead, (*lead, len(periods))])
         if inputs.get("mask") is not None:
             _check_shape("mask", inputs["mask"], [lead])
+            if inputs["target"].shape[1] > features[1]:
+                raise ValueError(
+                    f"DeepStateSpace: target has {inputs['target'].shape[1]} steps, the mask "
+                    f"{features[1]}; with a mask the target must be the first of the steps"
+                )
         if several:
             _check_shape("series", inputs["series"], [lead[:1]])
 
