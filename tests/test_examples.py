@@ -156,6 +156,14 @@ def test_digits_stroke_by_stroke(tmp_path):
     assert (tmp_path / "strokes.png").stat().st_size > 5_000
 
 
+def test_people_a_day(tmp_path):
+    program, results = ran("deep_state_space", path=tmp_path / "weeks.png")
+    assert results["day by day"] >= results["by weekday"] + program["REACHED"]
+    assert results["whole weeks"] >= results["by weekday"] + program["MORE"]
+    assert 0.8 < results["coverage"] < 0.95
+    assert (tmp_path / "weeks.png").stat().st_size > 10_000
+
+
 # The seed's three programs, letter for letter but for the imports and `Lambda` on distributions.
 
 time_steps = 10

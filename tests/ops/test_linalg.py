@@ -102,3 +102,22 @@ def test_log_of_one_plus_the_squared_norm(size):
     np.testing.assert_allclose(value, np.log1p(exact @ exact), rtol=1e-6)
     slope = gradient(linalg.log1p_squared_norm, x)[0]
     np.testing.assert_allclose(slope, 2 * exact / (1 + exact @ exact), rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_factors_of_singular_matrices(dtype):
+    """Ranks 1 to 4, sizes far apart, and a diagonal with zeros."""
+    rows = RNG.normal(size=(4, 5, 5)) * (np.arange(5) < np.arange(1, 5)[:, None, None])
+    rows = rows * np.array([1e-4, 1.0, 1e3, 1.0, 1e-2])[:, None]
+    matrices = np.concatenate(
+        [rows @ rows.swapaxes(1, 2), np.diag([0.0, 2.0, 0.0, 1.0, 0.0])[None]]
+    )
+    with float64_scope():
+        given = ops.convert_to_tensor(matrices.astype(dtype))
+        roots = to_numpy(linalg.semidefinite_cholesky(given))
+    assert roots.dtype == dtype
+    np.testing.assert_array_equal(roots, np.tril(roots))
+    assert (np.diagonal(roots, axis1=1, axis2=2) >= 0.0).all()
+    size = np.sqrt(np.maximum(np.diagonal(matrices, axis1=1, axis2=2), 1e-30))
+    error = (roots @ roots.swapaxes(1, 2) - matrices) / size[:, :, None] / size[:, None]
+    assert np.abs(error).max() < 20 * np.finfo(dtype).eps

@@ -73,6 +73,20 @@ def plus_diagonal(matrix: Tensor, x: Any) -> Tensor:
     return with_diagonal(matrix, diagonal(matrix) + (x[..., None] if hasattr(x, "dtype") else x))
 
 
+def semidefinite_cholesky(matrix: Tensor) -> Tensor:
+    """Lower triangular factors of symmetric matrices that may be singular, rounding included.
+
+    Eigenvalues below zero, which only rounding makes, count as zero. The gradient is not defined
+    where eigenvalues are equal.
+    """
+    size = ops.sqrt(special.where(diagonal(matrix) > 0.0, diagonal(matrix), 1.0))
+    values, vectors = ops.eigh(matrix / (size[..., :, None] * size[..., None, :]))
+    rows = ops.sqrt(ops.relu(values))[..., :, None] * transpose(vectors) * size[..., None, :]
+    upper = ops.qr(rows)[1]
+    signs = special.where(diagonal(upper) < 0.0, -ops.ones_like(size), 1.0)
+    return transpose(upper * signs[..., :, None])
+
+
 def cholesky(matrix: Tensor, what: str) -> Tensor:
     """The lower triangular factors of positive definite matrices.
 

@@ -5,6 +5,7 @@ from timedist.sequence.attention import AutoregressiveTransformer, TransformerCo
 from timedist.sequence.autoregressive import AutoregressiveModel, AutoregressiveRNN
 from timedist.sequence.convolutions import AutoregressiveWaveNet, ConvolutionalCore
 from timedist.sequence.cores import Core, RecurrentCore
+from timedist.sequence.deep_state_space import DeepStateSpace
 from timedist.sequence.generative import Beginning, Generative
 from timedist.sequence.mixture_density_rnn import MixtureDensityRNN
 from timedist.sequence.recurrent_vae import RecurrentVAE
@@ -22,6 +23,7 @@ __all__ = [
     "CellWithHead",
     "ConvolutionalCore",
     "Core",
+    "DeepStateSpace",
     "Generative",
     "KLAnnealing",
     "MixtureDensityRNN",

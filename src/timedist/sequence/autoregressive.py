@@ -18,6 +18,7 @@ from timedist.ops.buffers import written
 from timedist.ops.random import StepSeed, uniform
 from timedist.sequence.cores import Core, RecurrentCore
 from timedist.sequence.generative import Beginning, Generative
+from timedist.sequence.scaling import mean_absolute
 
 Tensor = Any
 
@@ -183,12 +184,7 @@ class AutoregressiveModel(Generative, keras.Model):
 
     def scale_of(self, target: Tensor) -> Tensor:
         """Mean absolute value of the known past, `(batch,)`; 1 where all is zero or unknown."""
-        known = target[:, : self.max_lag + self.context_length]
-        seen = ops.logical_not(ops.isnan(known))
-        total = ops.sum(ops.abs(ops.where(seen, known, ops.zeros_like(known))), axis=1)
-        number = ops.sum(ops.cast(seen, known.dtype), axis=1)
-        mean = total / ops.where(number > 0, number, ops.ones_like(number))
-        return ops.where(mean > 0, mean, ops.ones_like(mean))
+        return mean_absolute(target[:, : self.max_lag + self.context_length])
 
     def lagged(self, target: Tensor, steps: int, scale: Tensor) -> Tensor:
         """Lagged targets of each step as the network reads them, `(batch, steps, lags)`."""

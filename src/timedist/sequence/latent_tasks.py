@@ -26,15 +26,15 @@ class TaskModel(keras.Model):
     """A function of a trained model and a batch, as a model of its own.
 
     Args:
-        vae: the trained model.
+        model: the trained model.
         task: function of it, a batch, a mask or `None`, a `SeedGenerator` and the options.
         options: keyword arguments of the function.
     """
 
-    def __init__(self, vae: Any, task: Task, options: dict[str, Any]) -> None:
+    def __init__(self, model: Any, task: Task, options: dict[str, Any]) -> None:
         # Data keep their dtype: of a network in bfloat16 too the likelihood is that of the data.
         super().__init__(autocast=False)
-        self.vae, self.task = vae, task
+        self.model, self.task = model, task
         self.__dict__["options"] = options
         self.seed_generator = keras.random.SeedGenerator(0)
         self.built = True
@@ -50,21 +50,28 @@ class TaskModel(keras.Model):
         else:
             x, mask = inputs, compat.get_keras_mask(inputs)
         mask = None if mask is None else ops.cast(mask, "bool")
-        return self.task(self.vae, x, mask, self.seed_generator, **self.options)
+        return self.task(self.model, x, mask, self.seed_generator, **self.options)
 
 
 class Tasks:
     """The models of the tasks a model was asked for, made once; Keras sees no layers in it."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: type[TaskModel] = TaskModel) -> None:
+        self.kind = kind
         self.made: dict[tuple, TaskModel] = {}
 
-    def model(self, vae: Any, task: Task, options: dict[str, Any]) -> TaskModel:
-        """The model of a task with these options, compiled the way the model itself is."""
-        way = (vae.run_eagerly, vae.jit_compile)
-        key = (task.__name__, way, *options.values())
+    def model(
+        self, asked: Any, task: Task, options: dict[str, Any], lengths: tuple = ()
+    ) -> TaskModel:
+        """The model of a task with these options, compiled the way the model itself is.
+
+        `lengths` are the numbers of steps it is for: a model that has seen others does not know
+        the number of steps any more when TensorFlow compiles it.
+        """
+        way = (asked.run_eagerly, asked.jit_compile)
+        key = (task.__name__, way, lengths, *options.values())
         if key not in self.made:
-            self.made[key] = TaskModel(vae, task, options)
+            self.made[key] = self.kind(asked, task, options)
             self.made[key].run_eagerly, self.made[key].jit_compile = way
         return self.made[key]
 
