@@ -57,7 +57,7 @@ def stepwise(core, x, context, paths=1):
     return to_numpy(fast(run)(ops.convert_to_tensor(x)))
 
 
-def check_steps(core, contexts=(1, 5, 12)):
+def check_steps(core, contexts=(1, 8)):
     """Step by step, for every path, the features are those of the whole sequence."""
     x = sequence(steps=STEPS + 3)
     expected = at_once(core, x)

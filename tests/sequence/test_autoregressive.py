@@ -16,7 +16,7 @@ from timedist.layers import (
     MixtureNormal,
 )
 from timedist.losses import NegativeLogLikelihood
-from timedist.sequence import AutoregressiveModel, AutoregressiveRNN
+from timedist.sequence import AutoregressiveModel, AutoregressiveRNN, ScheduledSampling
 
 LAGS, CONTEXT, STEPS, BATCH = (1, 3, 5), 4, 9, 3
 MAX_LAG = max(LAGS)
@@ -307,6 +307,9 @@ def test_scheduled_sampling_reads_its_own_draws_behind_the_context():
     assert np.isfinite(train_once(own, given))
     own.sampling_rate.assign(0.0)
     assert_close(in_training(own, given), medians(own, given), 1e-6)
+    schedule = ScheduledSampling(warmup_epochs=2, stop=0.5)
+    own.fit(given, given["target"][:, MAX_LAG:], epochs=2, callbacks=[schedule], verbose=0)
+    assert float(to_numpy(own.sampling_rate)) == 0.25
 
 
 @pytest.mark.parametrize(

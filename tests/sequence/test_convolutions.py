@@ -103,11 +103,10 @@ def test_paths_have_the_density_of_one_pass():
 def test_another_context_than_in_training():
     model = small()
     cores.series(model)
-    for length in (2, 20):
-        other = small(context_length=length)
-        cores.series(other)
-        other.set_weights(model.get_weights())
-        cores.check_rollout(other)
+    other = small(context_length=20)
+    cores.series(other)
+    other.set_weights(model.get_weights())
+    cores.check_rollout(other)
 
 
 def test_training():

@@ -46,8 +46,7 @@ def small(spread=0.3, **kwargs):
     return model
 
 
-# In the unit of the series: offset, noise, strengths of shocks, and the first state.
-NOISE, OFFSET = 0.4, 0.1
+NOISE, OFFSET = 0.4, 0.1  # in the unit of the series
 
 
 def constant(model, strengths, means, spreads):
@@ -280,7 +279,9 @@ def test_nothing_of_the_future_is_seen(model):
 @pytest.mark.parametrize("center", [False, True])
 def test_the_unit_of_the_data_does_not_matter(center):
     model = small(seasonal=(4,), center=center)
-    for layer in model.core.recurrent:  # but for the logarithm of the scale, which the network reads
+    for (
+        layer
+    ) in model.core.recurrent:  # but for the logarithm of the scale, which the network reads
         kernel = to_numpy(layer.cell.kernel).copy()
         kernel[-1] = 0.0
         layer.cell.kernel.assign(kernel)

@@ -1,6 +1,6 @@
 """Models of whole sequences."""
 
-from timedist.sequence.annealing import KLAnnealing
+from timedist.sequence.annealing import Annealing, KLAnnealing, ScheduledSampling
 from timedist.sequence.attention import AutoregressiveTransformer, TransformerCore
 from timedist.sequence.autoregressive import AutoregressiveModel, AutoregressiveRNN
 from timedist.sequence.convolutions import AutoregressiveWaveNet, ConvolutionalCore
@@ -15,6 +15,7 @@ from timedist.sequence.tempering import tempered
 from timedist.sequence.variational_rnn import VariationalRNN
 
 __all__ = [
+    "Annealing",
     "AutoregressiveModel",
     "AutoregressiveRNN",
     "AutoregressiveTransformer",
@@ -30,6 +31,7 @@ __all__ = [
     "RecurrentCore",
     "RecurrentVAE",
     "Rollout",
+    "ScheduledSampling",
     "StepFunction",
     "TransformerCore",
     "VariationalRNN",

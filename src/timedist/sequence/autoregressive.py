@@ -54,7 +54,7 @@ class AutoregressiveModel(Generative, keras.Model):
         nonnegative: whether draws below zero are set to zero. Default false.
         scheduled_sampling: number from 0 to 1, the chance that in training the network reads, of a
             step behind the context, a draw from its own forecast instead of the truth; the
-            variable `sampling_rate` holds what it is. Default 0.
+            variable `sampling_rate` holds what it is, see `ScheduledSampling`. Default 0.
         seed: int or `None`, of these draws.
         **kwargs: of `keras.Model`.
 
