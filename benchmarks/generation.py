@@ -17,23 +17,31 @@ import time
 import keras
 import numpy as np
 
-from timedist.layers import MixtureNormal
-from timedist.sequence import AutoregressiveRNN, Rollout
+from timedist.layers import IndependentNormal, MixtureNormal
+from timedist.sequence import (
+    AutoregressiveRNN,
+    AutoregressiveTransformer,
+    AutoregressiveWaveNet,
+    MixtureDensityRNN,
+    RecurrentVAE,
+    Rollout,
+    VariationalRNN,
+)
 
 FIXED = {"horizon": 48, "paths": 64, "series": 16}
 SIZES = {
-    "horizon": (24, 48, 96, 192, 384),
-    "paths": (32, 64, 128, 256, 512),
-    "series": (8, 16, 32, 64, 128),
+    "horizon": (48, 96, 192, 384, 768),
+    "paths": (64, 128, 256, 512, 1024),
+    "series": (16, 32, 64, 128, 256),
 }
 CONTEXT = 48
 
 
-def autoregressive(make):
-    """A function that generates from a model of series, and its inputs."""
+def of_series(kind, **options):
+    """A function that makes one that generates by a model of series."""
 
-    def prepared(horizon, paths, series):
-        model = make(MixtureNormal(3), lags=(1, 2, 24), context_length=CONTEXT)
+    def made(horizon, paths, series):
+        model = kind(MixtureNormal(3), lags=(1, 2, 24), context_length=CONTEXT, **options)
         past = {
             "target": np.random.default_rng(0).gamma(3.0, 2.0, (series, 24 + CONTEXT)),
             "features": np.zeros((series, CONTEXT + horizon, 4)),
@@ -43,13 +51,40 @@ def autoregressive(make):
         rollout = Rollout(model, paths, seed=0)
         return lambda: rollout.predict(past, batch_size=series, verbose=0)
 
-    return prepared
+    return made
+
+
+def of_prefixes(model):
+    """The same by a model of sequences of vectors, after prefixes."""
+
+    def made(horizon, paths, series):
+        prefix = np.zeros((series, CONTEXT, 2), "float32")
+        if not model.built:
+            model.build((None, None, 2))
+        return lambda: model.generate(paths, horizon, prefix=prefix, batch_size=series, seed=0)
+
+    return made
+
+
+def from_nothing(model):
+    """The same by a model whose sequences have no past: `paths * series` of them."""
+
+    def made(horizon, paths, series):
+        number = paths * series
+        if not model.built:
+            model.build((None, None, 2))
+        return lambda: model.generate(number, horizon, batch_size=number, seed=0)
+
+    return made
 
 
 MODELS = {
-    "AutoregressiveRNN": autoregressive(
-        lambda head, **options: AutoregressiveRNN(head, units=40, **options)
-    ),
+    "AutoregressiveRNN": of_series(AutoregressiveRNN, units=32),
+    "AutoregressiveTransformer": of_series(AutoregressiveTransformer, units=32, window=CONTEXT),
+    "AutoregressiveWaveNet": of_series(AutoregressiveWaveNet, units=32),
+    "MixtureDensityRNN": of_prefixes(MixtureDensityRNN(2, 3, units=32)),
+    "VariationalRNN": of_prefixes(VariationalRNN(IndependentNormal(2), 4, units=32)),
+    "RecurrentVAE": from_nothing(RecurrentVAE(IndependentNormal(2), 4, units=32)),
 }
 
 
@@ -95,12 +130,13 @@ def plot(path, table, title):
             if what == varied:
                 slope = exponent(sizes, times)
                 axis.loglog(sizes, times, "o-", ms=3, label=f"{name}: {slope:.2f}")
-        others = ", ".join(f"{FIXED[k]} {k}" for k in FIXED if k != varied)
+        others = ", ".join(f"{name} {size}" for name, size in FIXED.items() if name != varied)
         axis.set(xlabel=varied, title=f"{varied} ({others})")
         axis.set_xticks(sizes, sizes)
         axis.minorticks_off()
-        axis.legend(title="exponent", fontsize=7)
+        axis.legend(title="exponent", fontsize=7, loc="upper left")
     axes[0].set_ylabel("seconds for all paths")
+    axes[0].set_ylim(top=40.0 * max(map(max, table.values())))  # room for the legends
     figure.suptitle(title)
     figure.savefig(path, dpi=110)
 

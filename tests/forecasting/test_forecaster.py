@@ -202,6 +202,21 @@ def test_counts(frame):
     assert "has -1" in refusal(forecaster.fit, frame.with_columns(pl.lit(-1.0).alias("y")))
 
 
+@pytest.mark.parametrize("network", ["transformer", "wavenet"])
+def test_other_networks(frame, network, tmp_path):
+    options = {"network": network, "units": 8, "epochs": 1, "steps_per_epoch": 1}
+    forecaster = tiny_forecaster(**options).fit(frame, verbose=0)
+    assert forecaster.model.core.units == 8
+    forecast = forecaster.forecast(num_paths=5)
+    assert np.isfinite(forecast["timedist"].to_numpy()).all()
+    forecaster.save(tmp_path / "model")
+    again = Forecaster.load(tmp_path / "model").forecast(frame, num_paths=5)
+    assert type(Forecaster.load(tmp_path / "model").model) is type(forecaster.model)
+    assert_close(again["timedist"].to_numpy(), forecast["timedist"].to_numpy(), 1e-5)
+    if network == "wavenet":  # six steps of context
+        assert forecaster.model.core.receptive_field >= 6
+
+
 def test_a_new_fit_finds_its_own_frequency(frame):
     forecaster = tiny_forecaster(epochs=1, steps_per_epoch=1).fit(frame, verbose=0)
     daily = polars_frame(ids=("x",), length=30, step=timedelta(days=1))
@@ -225,6 +240,10 @@ def test_default_lags_reach_no_further_than_the_data():
         ({"context_length": 0}, "context_length must be a whole number of at least 1, got 0"),
         ({"epochs": -1}, "epochs must be a whole number of at least 1, got -1"),
         ({"learning_rate": 0.0}, "learning_rate must be positive, got 0.0"),
+        (
+            {"network": "rnn"},
+            "network must be one of recurrent, transformer, wavenet, got 'rnn'",
+        ),
         (
             {"head": "cauchy"},
             "head must be one of mixture, normal, student-t, logistic, negative-binomial, poisson, "

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from helpers import assert_close, to_numpy
+from keras import ops
 from scipy import stats
 
 from timedist import distributions as td
@@ -210,6 +211,18 @@ def test_events_may_be_embedded():
         whole = np.concatenate([prefix, found["paths"][:, path]], axis=1)
         log_prob = to_numpy(model(whole[:, :-1])[:, 2:].log_prob(whole[:, 3:]))
         assert_close(found["log_prob"][:, path], log_prob.sum(axis=1), 1e-5)
+
+
+def test_numbers_of_categories_stop_too():
+    def counting(state, y, known):
+        logits = ops.one_hot((y + 1) % 4, 4) * 100.0
+        return td.Categorical(logits=logits), state
+
+    rollout = Rollout(counting, 2, steps=5, stop=lambda y: y == 3, outputs=("paths", "lengths"))
+    found = rollout.predict({"prefix": np.array([[0], [2]], "int32")}, verbose=0)
+    np.testing.assert_array_equal(found["paths"][0], [[1, 2, 3, 0, 0]] * 2)
+    np.testing.assert_array_equal(found["paths"][1], [[3, 0, 0, 0, 0]] * 2)
+    np.testing.assert_array_equal(found["lengths"], [[3, 3], [1, 1]])
 
 
 def test_what_does_not_fit():

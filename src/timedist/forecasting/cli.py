@@ -20,7 +20,7 @@ from timedist.forecasting import backtest as backtests
 from timedist.forecasting import report, storage
 from timedist.forecasting.errors import ForecastingError
 from timedist.forecasting.files import check_suffix, read_frame, write_frame
-from timedist.forecasting.forecaster import HEADS, Forecaster
+from timedist.forecasting.forecaster import HEADS, NETWORKS, Forecaster
 from timedist.forecasting.panel import Panel
 from timedist.forecasting.progress import FitProgress, StopOnInterrupt
 from timedist.forecasting.quantiles import LEVELS, check_levels
@@ -43,6 +43,7 @@ app = typer.Typer(
 )
 
 Head = Enum("Head", {name: name for name in HEADS}, type=str)  # type: ignore[misc]
+Network = Enum("Network", {name: name for name in NETWORKS}, type=str)  # type: ignore[misc]
 Backend = Enum("Backend", {name: name for name in ("jax", "tensorflow", "torch")}, type=str)  # type: ignore[misc]
 
 Data = Annotated[
@@ -75,6 +76,7 @@ Freq = Annotated[
 Horizon = Annotated[int, typer.Option(help="How many steps to forecast.")]
 Epochs = Annotated[int, typer.Option(help="Epochs of 100 training steps of 64 windows.")]
 HeadOption = Annotated[Head, typer.Option(help="Distribution at each step.")]
+NetworkOption = Annotated[Network, typer.Option(help="What reads the past of a series.")]
 Seed = Annotated[int, typer.Option(help="Seed of weights, windows and sample paths.")]
 Paths = Annotated[
     int, typer.Option("--num-paths", min=1, help="Sample paths the quantiles are taken from.")
@@ -121,6 +123,7 @@ def fit(
     horizon: Horizon = 24,
     freq: Freq = None,
     head: HeadOption = Head.mixture,  # type: ignore[attr-defined]
+    network: NetworkOption = Network.recurrent,  # type: ignore[attr-defined]
     context_length: Annotated[
         int | None, typer.Option(help="Steps of warm-up; default: horizon, at least 24.")
     ] = None,
@@ -146,7 +149,8 @@ def fit(
     if resume:
         forecaster = Forecaster.load(output)
     else:
-        forecaster = Forecaster(horizon, freq, context_length, head.value, epochs=epochs, seed=seed)
+        options = {"network": network.value, "epochs": epochs, "seed": seed}
+        forecaster = Forecaster(horizon, freq, context_length, head.value, **options)
     panel = _panel(data, forecaster.config["freq"])
     if resume and forecaster.epochs_done >= forecaster.config["epochs"]:
         _say(f"{output} is complete: {forecaster.epochs_done} epochs are done")
@@ -203,6 +207,7 @@ def backtest(
     windows: Windows = 7,
     freq: Freq = None,
     head: HeadOption = Head.mixture,  # type: ignore[attr-defined]
+    network: NetworkOption = Network.recurrent,  # type: ignore[attr-defined]
     epochs: Epochs = 20,
     num_paths: Paths = 200,
     seed: Seed = 0,
@@ -217,7 +222,8 @@ def backtest(
     The baselines are the same phase of the last season, and the pool of past seasons at that phase.
     """
     del backend
-    forecaster = Forecaster(horizon, freq, head=head.value, epochs=epochs, seed=seed)
+    options = {"network": network.value, "epochs": epochs, "seed": seed}
+    forecaster = Forecaster(horizon, freq, head=head.value, **options)
     panel = _panel(data, freq)
     with nullcontext() if output is None else _ready_directory(output), _about(data):
         _backtest(forecaster, panel, windows, num_paths, output, None)

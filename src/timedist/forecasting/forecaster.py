@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,13 @@ from timedist.layers import (
     MixtureNormal,
 )
 from timedist.losses import NegativeLogLikelihood
-from timedist.sequence import AutoregressiveRNN, Rollout
+from timedist.sequence import (
+    AutoregressiveModel,
+    AutoregressiveRNN,
+    AutoregressiveTransformer,
+    AutoregressiveWaveNet,
+    Rollout,
+)
 
 Array = np.ndarray
 
@@ -34,6 +41,11 @@ HEADS = {
     "logistic": IndependentLogistic,
     "negative-binomial": IndependentNegativeBinomial,
     "poisson": IndependentPoisson,
+}
+NETWORKS = {
+    "recurrent": AutoregressiveRNN,
+    "transformer": AutoregressiveTransformer,
+    "wavenet": AutoregressiveWaveNet,
 }
 _NUMBERS = (
     "horizon",
@@ -47,7 +59,7 @@ _NUMBERS = (
 
 
 class Forecaster:
-    """Probabilistic forecasts of many series by one recurrent network, `AutoregressiveRNN`.
+    """Probabilistic forecasts of many series by one network, an `AutoregressiveModel`.
 
     Args:
         horizon: how many steps to forecast.
@@ -57,8 +69,11 @@ class Forecaster:
             for counts, `"negative-binomial"` or `"poisson"`.
         lags: how many steps back the network looks; default: the last three steps and around the
             multiples of the day, the week or the year, as far as the longest series reaches.
-        units: width of the recurrent layers. Default 64.
-        depth: number of recurrent layers. Default 1.
+        network: `"recurrent"` (`AutoregressiveRNN`, default), `"transformer"`
+            (`AutoregressiveTransformer`) or `"wavenet"` (`AutoregressiveWaveNet`).
+        units: width of the network's layers. Default 64.
+        depth: number of recurrent or transformer layers; those of a WaveNet are as many as the
+            context needs. Default 1.
         epochs: number of epochs; a checkpoint is kept after each. Default 20.
         steps_per_epoch: training steps in an epoch. Default 100.
         batch_size: windows in a training step. Default 64.
@@ -89,6 +104,7 @@ class Forecaster:
         context_length: int | None = None,
         head: str = "mixture",
         lags: Sequence[int] | None = None,
+        network: str = "recurrent",
         units: int = 64,
         depth: int = 1,
         epochs: int = 20,
@@ -103,6 +119,7 @@ class Forecaster:
             "context_length": context_length,
             "head": head,
             "lags": None if lags is None else list(lags),
+            "network": network,
             "units": units,
             "depth": depth,
             "epochs": epochs,
@@ -121,11 +138,13 @@ class Forecaster:
                 )
         if head not in HEADS:
             raise ForecastingError(f"head must be one of {', '.join(HEADS)}, got {head!r}")
+        if network not in NETWORKS:
+            raise ForecastingError(f"network must be one of {', '.join(NETWORKS)}, got {network!r}")
         if not learning_rate > 0:
             raise ForecastingError(f"learning_rate must be positive, got {learning_rate!r}")
         self._freq = freq
         self.epochs_done = 0
-        self.model: AutoregressiveRNN | None = None
+        self.model: AutoregressiveModel | None = None
         self.ids: tuple[str, ...] = ()
         self._panel: Panel | None = None
         self._rollouts: dict[int, Rollout] = {}
@@ -206,12 +225,11 @@ class Forecaster:
         keras.utils.set_random_seed(self.config["seed"])
         self.ids, self.epochs_done = panel.ids, 0
         self.config["freq"] = panel.frequency.name
-        self.model = AutoregressiveRNN(
+        self.model = NETWORKS[self.config["network"]](
             head=head,
             lags=self.config["lags"] or self._default_lags(panel),
             context_length=self.context_length,
-            units=self.config["units"],
-            depth=self.config["depth"],
+            **self._network_options(),
             num_series=len(panel.ids),
             nonnegative=not any((one < 0).any() for one in panel.series),
         )
@@ -223,6 +241,14 @@ class Forecaster:
         )
         optimizer = keras.optimizers.Adam(schedule, global_clipnorm=1.0)
         self.model.compile(optimizer, NegativeLogLikelihood(missing="mask"))
+
+    def _network_options(self) -> dict[str, Any]:
+        """Width and depth of the network; a WaveNet is to see the whole context."""
+        units, network = self.config["units"], self.config["network"]
+        if network == "wavenet":
+            layers = max(1, math.ceil(math.log2(self.context_length)))
+            return {"units": units, "dilations": tuple(2**number for number in range(layers))}
+        return {"units": units, "depth": self.config["depth"]}
 
     @staticmethod
     def _default_lags(panel: Panel) -> list[int]:
@@ -345,7 +371,7 @@ class Forecaster:
             self._rollouts[num_paths] = Rollout(model, num_paths, seed=self.config["seed"])
         return self._rollouts[num_paths].predict(inputs, batch_size=batch_size, verbose=verbose)
 
-    def _fitted(self) -> AutoregressiveRNN:
+    def _fitted(self) -> AutoregressiveModel:
         if self.model is None:
             raise ForecastingError(
                 "the forecaster is not fitted: call fit(frame) or Forecaster.load(path) first"

@@ -107,7 +107,7 @@ class RecurrentCore(Core):
         self.units = checks.count("RecurrentCore", "units", units, 1)
         self.depth = checks.count("RecurrentCore", "depth", depth, 1)
         self.cell = checks.choice("RecurrentCore", "cell", cell, tuple(CELLS))
-        self.dropout = checks.not_negative("RecurrentCore", "dropout", dropout)
+        self.dropout = checks.fraction("RecurrentCore", "dropout", dropout)
         self.recurrent = [
             CELLS[cell](
                 units,
@@ -119,6 +119,7 @@ class RecurrentCore(Core):
             for number in range(depth)
         ]
         self.thinned = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
+        self.supports_masking = True
 
     def build(self, input_shape: Any) -> None:
         """Make the weights for inputs of this width."""
