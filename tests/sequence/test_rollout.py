@@ -267,6 +267,14 @@ def test_temperature_makes_paths_more_or_less_varied():
     assert_close(sharp["log_prob"], expected, 1e-4, floor=1.0)
 
 
+def test_whole_numbers_are_as_good_as_floats():
+    model = small(head=IndependentPoisson())
+    given = past(model)
+    given["target"] = np.floor(given["target"])
+    whole = {**given, "target": given["target"].astype("int32")}
+    np.testing.assert_array_equal(paths_of(model, whole), paths_of(model, given))
+
+
 def test_fewer_steps_than_are_known():
     model = small()
     given = past(built(model, past(model)))

@@ -82,6 +82,10 @@ from timedist.layers.mixtures import (
     ZeroInflatedNegativeBinomial,
     ZeroInflatedPoisson,
 )
+from timedist.layers.recurrent import (
+    GRU,
+    LSTM,
+)
 from timedist.layers.statistics import (
     LogProb,
     Mean,
@@ -142,6 +146,8 @@ from timedist.layers.vectors import (
 )
 
 __all__ = [
+    "GRU",
+    "LSTM",
     "AutoregressiveNetwork",
     "AutoregressiveTransform",
     "BayesianLayer",

@@ -1,4 +1,4 @@
-"""Keras's recurrent layers, by the fastest way that each backend has to run them."""
+"""The loops of recurrent layers, by a kernel of the backend where that beats Keras's own."""
 
 from __future__ import annotations
 
@@ -11,63 +11,70 @@ from timedist.ops import compat
 
 Tensor = Any
 
+# What the kernels compute; a layer with other options runs by Keras.
+_OPTIONS = {
+    "activation": "tanh",
+    "recurrent_activation": "sigmoid",
+    "use_bias": True,
+    "reset_after": True,
+    "go_backwards": False,
+    "unroll": False,
+    "zero_output_for_mask": False,
+}
 
-def run(layer: keras.layers.RNN, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, list]:
-    """What an LSTM or GRU layer makes of sequences: its outputs, and its states at the end.
 
-    On torch Keras loops over the steps in Python, and with a mask on every device; torch's own
-    kernel, with the layer's weights, is many times faster. On JAX and TensorFlow nothing that was
-    measured beats Keras's compiled scan.
+def by_kernel(
+    layer: keras.layers.RNN, x: Tensor, start: list[Tensor], mask: Tensor | None, training: Any
+) -> tuple[Tensor, Tensor, list[Tensor]] | None:
+    """What an LSTM or GRU makes of sequences, if a kernel can compute it and is faster.
+
+    On torch Keras loops over the steps in Python, on the CPU always and with a mask everywhere;
+    torch's own kernel, with the layer's weights, is many times faster. On JAX and TensorFlow
+    nothing that was measured beats Keras's compiled scan.
 
     Args:
-        layer: a built `keras.layers.LSTM` or `GRU` with `return_sequences` and `return_state`.
+        layer: a built `keras.layers.LSTM` or `GRU`.
         x: tensor `(batch, time, width)`.
-        mask: boolean tensor `(batch, time)`; masked steps are passed over. Default: none.
+        start: the states before the first step, tensors `(batch, units)`.
+        mask: boolean tensor `(batch, time)`, or `None`; masked steps are passed over.
+        training: whether dropout is on.
 
     Returns:
-        Tensor `(batch, time, units)`, and the list of states `(batch, units)`.
+        The last output `(batch, units)`, the outputs `(batch, time, units)`, and the last states;
+        `None` where the layer has to run by Keras.
     """
-    if compat.backend_name() == "torch" and _is_plain(layer, x):
-        return _by_torch(layer, x, mask)
-    outputs, *states = layer(x, mask=mask)
-    return outputs, states
+    if compat.backend_name() != "torch" or not _is_plain(layer, x, training):
+        return None
+    return _by_torch(layer, x, start, mask)
 
 
-def _is_plain(layer: keras.layers.RNN, x: Tensor) -> bool:
+def _is_plain(layer: keras.layers.RNN, x: Tensor, training: Any) -> bool:
     """Whether torch's kernel computes what the layer does."""
-    if type(layer) not in (keras.layers.LSTM, keras.layers.GRU):
-        return False
-    cell, config = layer.cell, layer.get_config()
-    usual = {
-        "activation": "tanh",
-        "recurrent_activation": "sigmoid",
-        "dropout": 0.0,
-        "recurrent_dropout": 0.0,
-        "use_bias": True,
-        "stateful": False,
-        "go_backwards": False,
-        "zero_output_for_mask": False,
-        "activity_regularizer": None,
-    }
-    same = all(config.get(name, value) == value for name, value in usual.items())
-    reset = getattr(cell, "reset_after", True)
-    dtypes = {compat.dtype_of(x), layer.compute_dtype, layer.variable_dtype}
-    real = len(dtypes) == 1 and dtypes <= {"float32", "float64"} and not x.is_meta
-    return same and reset and real
+    config = layer.get_config()
+    same = all(config.get(name, value) == value for name, value in _OPTIONS.items())
+    drops = training and (layer.cell.dropout or layer.cell.recurrent_dropout)
+    dtypes = {compat.dtype_of(x), layer.cell.compute_dtype, layer.cell.variable_dtype}
+    alike = len(dtypes) == 1 and dtypes <= {"float32", "float64"}
+    return same and not drops and alike and not x.is_meta
 
 
-def _by_torch(layer: keras.layers.RNN, x: Tensor, mask: Tensor | None) -> tuple[Tensor, list]:
+def _by_torch(
+    layer: keras.layers.RNN, x: Tensor, start: list[Tensor], mask: Tensor | None
+) -> tuple[Tensor, Tensor, list[Tensor]]:
     import torch
 
     is_lstm = isinstance(layer, keras.layers.LSTM)
     weights = _torch_weights(layer.cell, is_lstm)
     kernel: Any = torch.lstm if is_lstm else torch.gru
-    zeros = x.new_zeros((1, x.shape[0], layer.units))
-    start = (zeros, zeros) if is_lstm else zeros
-    if mask is None:
-        outputs, *states = kernel(x, start, weights, True, 1, 0.0, False, False, True)
-        return outputs, [state[0] for state in states]
-    return _by_torch_masked(kernel, x, ops.cast(mask, "bool"), start, weights)
+    first = [state[None] for state in start]
+    before: Any = tuple(first) if is_lstm else first[0]
+    if mask is not None:
+        mask = ops.cast(mask, "bool")
+        outputs, states = _by_torch_masked(kernel, x, mask, before, weights)
+    else:
+        outputs, *states = kernel(x, before, weights, True, 1, 0.0, False, False, True)
+        states = [state[0] for state in states]
+    return outputs[:, -1], outputs, states
 
 
 def _torch_weights(cell: keras.Layer, is_lstm: bool) -> list[Tensor]:
@@ -112,7 +119,11 @@ def _by_torch_masked(
     packed = packed._replace(data=data)
     outputs, _ = pad_packed_sequence(packed, batch_first=True, total_length=time)
     there = (lengths > 0)[:, None]
-    ends = [torch.where(there, s[0][packed.unsorted_indices], 0.0) for s in states]
+    firsts = [s[0] for s in (start if isinstance(start, tuple) else (start,))]
+    ends = [
+        torch.where(there, state[0][packed.unsorted_indices], first)
+        for state, first in zip(states, firsts, strict=True)
+    ]
     # At a masked step the output is that of the step before it; before the first there is none.
     last = mask.long().cumsum(dim=1) - 1
     outputs = torch.take_along_dim(outputs, last.clamp(min=0)[..., None], 1)

@@ -13,6 +13,7 @@ from timedist import checks
 from timedist import distributions as td
 from timedist.layers import Head, MixtureNormal
 from timedist.layers.accepting import serializable
+from timedist.layers.heads import at_least_float32
 from timedist.ops import special
 from timedist.ops.buffers import written
 from timedist.ops.random import StepSeed, uniform
@@ -159,7 +160,8 @@ class AutoregressiveModel(Generative, keras.Model):
 
     def call(self, inputs: dict, training: bool | None = None) -> td.Distribution:
         """Teacher forcing: the distribution of every step given the true past."""
-        self._check_inputs(inputs)
+        inputs = self._named(inputs)
+        self._check_lengths(inputs)
         if training and self.scheduled_sampling:
             inputs = {**inputs, "target": self._with_own_draws(inputs)}
         return self._forced(inputs, training)
@@ -232,6 +234,7 @@ class AutoregressiveModel(Generative, keras.Model):
 
     def begin(self, inputs: dict, steps: int | None = None) -> Beginning:
         """Read the past, once for each series; see `Rollout` for the inputs."""
+        inputs = self._named(inputs)
         horizon = self._horizon(inputs, steps)
         target, features = inputs["target"], inputs["features"]
         scale = self.scale_of(target)
@@ -271,7 +274,6 @@ class AutoregressiveModel(Generative, keras.Model):
         return special.minimum(special.maximum(y, lowest), _WIDEST * scale)
 
     def _horizon(self, inputs: dict, steps: int | None) -> int:
-        self._check_names(inputs)
         past, given = (ops.shape(inputs[name])[1] for name in ("target", "features"))
         needed = self.max_lag + self.context_length
         if isinstance(past, int) and past != needed:
@@ -307,16 +309,17 @@ class AutoregressiveModel(Generative, keras.Model):
 
     # --- checks and files ------------------------------------------------------------------------
 
-    def _check_names(self, inputs: Any) -> None:
+    def _named(self, inputs: Any) -> dict:
+        """The inputs, if all are there; the target as floats."""
         needed = {"target", "features", *(("series",) if self.embedding is not None else ())}
         if not isinstance(inputs, dict) or not needed <= set(inputs):
             given = sorted(inputs) if isinstance(inputs, dict) else type(inputs).__name__
             raise ValueError(
                 f"{type(self).__name__} needs the inputs {sorted(needed)}, got {given}"
             )
+        return {**inputs, "target": at_least_float32(inputs["target"])}
 
-    def _check_inputs(self, inputs: Any) -> None:
-        self._check_names(inputs)
+    def _check_lengths(self, inputs: dict) -> None:
         length, steps = inputs["target"].shape[1], inputs["features"].shape[1]
         if None not in (length, steps) and length != self.max_lag + steps:
             raise ValueError(

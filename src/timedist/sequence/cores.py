@@ -8,12 +8,12 @@ import keras
 from keras import ops
 
 from timedist import checks
+from timedist.layers import GRU, LSTM
 from timedist.layers.accepting import serializable
-from timedist.ops import recurrent
 
 Tensor = Any
 
-CELLS = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
+CELLS: dict[str, Any] = {"lstm": LSTM, "gru": GRU}
 
 
 class Core(keras.Layer):
@@ -146,7 +146,7 @@ class RecurrentCore(Core):
         """
         x, states = ops.cast(x, self.compute_dtype), []
         for layer in self.recurrent:
-            x, state = recurrent.run(layer, x, mask)
+            x, *state = layer(x, mask=mask)
             states.append(state)
         return x, states
 

@@ -1,0 +1,139 @@
+"""Recurrent layers by a faster loop, against the same layers of Keras."""
+
+import keras
+import numpy as np
+import pytest
+from conformance import check_config
+from helpers import BACKEND, assert_close, gradient, to_numpy
+from keras import ops
+
+from timedist.layers import GRU, LSTM
+from timedist.ops import recurrent
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(5, 7, 3)).astype("float32")
+START = RNG.normal(size=(5, 4)).astype("float32")
+# Padded behind, padded in front, gaps, nothing at all, everything.
+MASK = np.array(
+    [[1, 1, 1, 0, 0, 0, 0], [0, 0, 1, 1, 1, 1, 1], [0, 1, 0, 0, 1, 1, 0], [0] * 7, [1] * 7], bool
+)
+PAIRS = {"lstm": (LSTM, keras.layers.LSTM), "gru": (GRU, keras.layers.GRU)}
+OPTIONS = {
+    "plain": {},
+    "sequences": {"return_sequences": True},
+    "sequences and state": {"return_sequences": True, "return_state": True},
+    "no bias": {"use_bias": False},
+    "relu": {"activation": "relu"},
+    "zeros where masked": {"zero_output_for_mask": True, "return_sequences": True},
+    "backwards": {"go_backwards": True, "return_sequences": True},
+    "dropout": {"dropout": 0.5, "return_sequences": True},
+}
+
+
+def pair(name, dtype="float32", **options):
+    """Our layer and Keras's with the same weights, none of them zero."""
+    layers = [cls(4, dtype=dtype, **options) for cls in PAIRS[name]]
+    for layer in layers:
+        layer.build((5, None, 3))
+        rng = np.random.default_rng(1)
+        layer.set_weights([rng.normal(0.0, 0.5, w.shape) for w in layer.weights])
+    return layers
+
+
+def numbers(result):
+    """All outputs in one list of arrays."""
+    return [to_numpy(x) for x in (result if isinstance(result, (list, tuple)) else [result])]
+
+
+@pytest.mark.parametrize("mask", [None, MASK], ids=["all", "masked"])
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("name", PAIRS)
+def test_it_gives_what_keras_gives(name, options, mask):
+    ours, theirs = pair(name, **OPTIONS[options])
+    found, expected = (numbers(layer(X, mask=mask)) for layer in (ours, theirs))
+    assert len(found) == len(expected)
+    for mine, its in zip(found, expected, strict=True):
+        assert_close(mine, its, 1e-5, floor=1e-2)
+
+
+@pytest.mark.parametrize("mask", [None, MASK], ids=["all", "masked"])
+@pytest.mark.parametrize("name", PAIRS)
+def test_it_goes_on_from_given_states(name, mask):
+    ours, theirs = pair(name, return_state=True)
+    start = [START] if name == "gru" else [START, -START]
+    found, expected = (numbers(x(X, initial_state=start, mask=mask)) for x in (ours, theirs))
+    for mine, its in zip(found, expected, strict=True):
+        assert_close(mine, its, 1e-5, floor=1e-2)
+
+
+def test_another_gate_order():
+    ours, theirs = pair("gru", reset_after=False)
+    assert_close(ours(X), to_numpy(theirs(X)), 1e-5, floor=1e-2)
+
+
+@pytest.mark.parametrize("mask", [None, MASK], ids=["all", "masked"])
+@pytest.mark.parametrize("name", PAIRS)
+def test_gradients(name, mask):
+    def total(layer):
+        def function(x):
+            outputs, *states = layer(x, mask=mask)
+            return ops.sum(ops.square(outputs)) + sum(ops.sum(ops.sin(s)) for s in states)
+
+        return gradient(function, X)[0]
+
+    found, expected = map(total, pair(name, return_sequences=True, return_state=True))
+    assert_close(found, expected, 1e-4, floor=1e-2)
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_weights_learn_as_those_of_keras(name):
+    after = []
+    for layer in pair(name, return_sequences=True):
+        model = keras.Sequential([keras.Input((7, 3)), keras.layers.Masking(), layer])
+        model.compile(keras.optimizers.SGD(0.5), "mse")
+        x = np.where(MASK[..., None], X, 0.0)
+        model.fit(x, np.ones((5, 7, 4), "float32"), verbose=0)
+        after.append(layer.get_weights())
+    for mine, its in zip(*after, strict=True):
+        assert_close(mine, its, 1e-5, floor=1e-2)
+
+
+def test_stateful():
+    ours, theirs = pair("lstm", stateful=True)
+    for _ in range(2):
+        assert_close(ours(X), to_numpy(theirs(X)), 1e-5, floor=1e-2)
+
+
+def test_half_precision():
+    ours, theirs = pair("lstm", dtype=keras.DTypePolicy("mixed_bfloat16"))
+    found, expected = (layer(X) for layer in (ours, theirs))
+    assert keras.backend.standardize_dtype(found.dtype) == "bfloat16"
+    assert_close(ops.cast(found, "float32"), to_numpy(ops.cast(expected, "float32")), 1e-2, 1.0)
+
+
+def test_the_kernel_is_taken_where_there_is_one(monkeypatch):
+    """And only there, or these tests would compare Keras with itself."""
+    taken, original = [], recurrent.by_kernel
+
+    def counting(*args):
+        taken.append(original(*args) is not None)
+        return original(*args)
+
+    monkeypatch.setattr(recurrent, "by_kernel", counting)
+    for options in ({}, {"return_sequences": True}, {"dropout": 0.5}):
+        pair("gru", **options)[0](X, mask=MASK)
+    pair("gru", dropout=0.5)[0](X, training=True)
+    pair("lstm", activation="relu")[0](X)
+    assert taken == [BACKEND == "torch"] * 3 + [False] * 2
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_configuration_and_file(name, tmp_path):
+    ours, theirs = PAIRS[name]
+    check_config(lambda: ours(3, return_sequences=True, dropout=0.25))
+    assert ours(3, name="a").get_config() == theirs(3, name="a").get_config()
+    model = keras.Sequential([keras.Input((None, 3)), ours(4)])
+    model.save(tmp_path / "m.keras")
+    loaded = keras.models.load_model(tmp_path / "m.keras", safe_mode=True)
+    assert type(loaded.layers[0]) is ours
+    assert_close(loaded(X), to_numpy(model(X)), 1e-5, floor=1e-2)
