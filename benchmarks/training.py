@@ -1,0 +1,156 @@
+"""One training step of a recurrent network: batch 64, 100 steps, 8 inputs, LSTM(64), 3 outputs."""
+
+from benchmarks.pairs import Pair, Side
+
+BATCH, STEPS, INPUTS, UNITS, OUTPUTS, BATCHES = 64, 100, 8, 64, 3, 16
+BACKENDS = ("jax", "tensorflow", "torch")
+COMPONENTS = 3
+
+
+def data():
+    """Inputs and targets of all batches."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(BATCHES * BATCH, STEPS, INPUTS)).astype("float32")
+    return x, x[..., :OUTPUTS] + 0.1 * rng.normal(size=(*x.shape[:2], OUTPUTS)).astype("float32")
+
+
+def fitted(model):
+    """A function that fits one epoch."""
+    x, y = data()
+    return lambda: model.fit(x, y, batch_size=BATCH, shuffle=False, verbose=0)
+
+
+def network(last, loss, core):
+    """A compiled network with these last layers; `core` is whose LSTM it has."""
+    import keras
+
+    from timedist.layers import LSTM
+
+    keras.utils.set_random_seed(0)
+    recurrent = {"timedist": LSTM, "keras": keras.layers.LSTM}[core]
+    layers = [keras.Input((STEPS, INPUTS)), recurrent(UNITS, return_sequences=True), *last]
+    model = keras.Sequential(layers)
+    model.compile("adam", loss)
+    return model
+
+
+def ours(head="normal", core="timedist"):
+    """A head and `NegativeLogLikelihood`."""
+    import keras
+
+    from timedist.layers import IndependentNormal, MixtureNormal
+    from timedist.losses import NegativeLogLikelihood
+
+    made = {"normal": lambda: IndependentNormal(OUTPUTS)}
+    made["mixture"] = lambda: MixtureNormal(COMPONENTS, OUTPUTS)
+    layer = made[head]()
+    return fitted(network([keras.layers.Dense(layer.width), layer], NegativeLogLikelihood(), core))
+
+
+def by_hand(head="normal", core="timedist"):
+    """The same likelihood written by hand, of the outputs of a dense layer."""
+    import math
+
+    import keras
+    from keras import ops
+
+    def of_normal(y, raw):
+        loc, scale = ops.split(raw, 2, axis=-1)
+        scale = ops.softplus(scale) + 1e-6
+        z = (y - loc) / scale
+        return ops.sum(0.5 * z * z + ops.log(scale), axis=-1) + OUTPUTS * 0.5 * math.log(
+            2 * math.pi
+        )
+
+    def of_mixture(y, raw):
+        logits, rest = raw[..., :COMPONENTS], raw[..., COMPONENTS:]
+        rest = ops.reshape(rest, (-1, STEPS, COMPONENTS, 2 * OUTPUTS))
+        nats = of_normal(y[..., None, :], rest)
+        return -ops.logsumexp(ops.log_softmax(logits, axis=-1) - nats, axis=-1)
+
+    width = {"normal": 2 * OUTPUTS, "mixture": COMPONENTS * (1 + 2 * OUTPUTS)}[head]
+    loss = {"normal": of_normal, "mixture": of_mixture}[head]
+    return fitted(network([keras.layers.Dense(width)], loss, core))
+
+
+def point(core="timedist"):
+    """The deterministic twin: the mean, by squared error."""
+    import keras
+
+    return fitted(network([keras.layers.Dense(OUTPUTS)], "mse", core))
+
+
+def tfp():
+    """`tfp.layers` on tf_keras."""
+    import tensorflow_probability as tfp
+    import tf_keras
+
+    layer = tfp.layers.IndependentNormal(OUTPUTS)
+    model = tf_keras.Sequential(
+        [
+            tf_keras.Input((STEPS, INPUTS)),
+            tf_keras.layers.LSTM(UNITS, return_sequences=True),
+            tf_keras.layers.Dense(tfp.layers.IndependentNormal.params_size(OUTPUTS)),
+            layer,
+        ]
+    )
+    model.compile("adam", lambda y, distribution: -distribution.log_prob(y))
+    return fitted(model)
+
+
+def bare_torch():
+    """`torch.nn.LSTM` and `torch.distributions` in a plain loop."""
+    import torch
+
+    x, y = (torch.from_numpy(part).split(BATCH) for part in data())
+    lstm = torch.nn.LSTM(INPUTS, UNITS, batch_first=True)
+    dense = torch.nn.Linear(UNITS, 2 * OUTPUTS)
+    optimizer = torch.optim.Adam([*lstm.parameters(), *dense.parameters()], 1e-3)
+
+    def step(x, y):
+        loc, raw = dense(lstm(x)[0]).chunk(2, dim=-1)
+        normal = torch.distributions.Normal(loc, torch.nn.functional.softplus(raw) + 1e-6)
+        loss = -normal.log_prob(y).sum(dim=-1).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    def run():
+        for each in zip(x, y, strict=True):
+            step(*each)
+
+    return run
+
+
+def side(name, function, backend, *packages, **arguments):
+    """A side of this module."""
+    path = f"benchmarks.training:{function}"
+    return Side(name, path, backend, (*packages, *([backend] if backend else ())), arguments)
+
+
+def pairs():
+    """Heads against what they replace, and the whole network against the other libraries."""
+    mine = {b: side(f"TimeDist on {b}", "ours", b, "keras") for b in BACKENDS}
+    for backend in BACKENDS:
+        for head in ("normal", "mixture"):
+            head_side = side("TimeDist", "ours", backend, "keras", head=head)
+            hand = side("by hand", "by_hand", backend, "keras", head=head)
+            yield Pair(f"{head} head against its loss by hand, {backend}", head_side, hand, 1.03)
+        twin = side("mean squared error", "point", backend, "keras")
+        yield Pair(
+            f"normal head against the deterministic twin, {backend}", mine[backend], twin, 1.1
+        )
+    for backend in BACKENDS:
+        keras_layer = side(
+            "keras.layers.LSTM, loss by hand", "by_hand", backend, "keras", core="keras"
+        )
+        yield Pair(
+            f"training step against Keras's own layer, {backend}", mine[backend], keras_layer, 1.0
+        )
+        legacy = side("tf_keras, tfp.layers", "tfp", None, "tf_keras", "tensorflow_probability")
+        yield Pair(f"training step against tfp.layers, {backend}", mine[backend], legacy)
+        bare = side("torch.nn.LSTM", "bare_torch", None, "torch")
+        most = 1.1 if backend == "torch" else None
+        yield Pair(f"training step against bare PyTorch, {backend}", mine[backend], bare, most)

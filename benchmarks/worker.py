@@ -1,0 +1,33 @@
+"""One side of a comparison, in a process of its own that runs when it is told to.
+
+    python -m benchmarks.worker benchmarks.training:ours '{"head": "normal"}'
+
+The function named gives one of no arguments, which is what is timed. Each line on the standard
+input makes it run once; the seconds are written to the standard output.
+"""
+
+import importlib
+import json
+import resource
+import sys
+import time
+from itertools import chain
+
+
+def main():
+    """Make what is timed, run it once, then whenever asked."""
+    path, arguments = sys.argv[1:]
+    module, name = path.split(":")
+    answers = sys.stdout
+    sys.stdout = sys.stderr  # what libraries print is no answer
+    run = getattr(importlib.import_module(module), name)(**json.loads(arguments))
+    for _ in chain(["the first run compiles"], sys.stdin):
+        start = time.perf_counter()
+        run()
+        seconds = time.perf_counter() - start
+        megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(json.dumps({"seconds": seconds, "megabytes": megabytes}), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()
