@@ -103,6 +103,7 @@ class Head(DistributionLayer):
 
     def _use(self, shapes: Shapes) -> None:
         self.shapes, self.width = shapes, self._total(shapes)
+        self.__dict__["_parts"] = None
 
     def get_config(self) -> dict:
         """The constructor's arguments."""
@@ -117,18 +118,27 @@ class Head(DistributionLayer):
         rows = {row.name: cls.narrowed.get(row.name, row.constraint) for row in cls.rows()}
         return [math.prod(rows[name].raw_shape(shape)) for name, shape in shapes.items()]
 
+    def _located(self) -> list[tuple]:
+        """Of each parameter its name, its place on the last axis, its raw shape and its map."""
+        if self._parts is None:  # looked up once: on torch it would count in every training step
+            ends = np.cumsum(self._raw_sizes(self.shapes)).tolist()
+            rows = [(row, self._constraint(row)) for row in self.rows()]
+            self.__dict__["_parts"] = [
+                (row.name, slice(start, end), kind.raw_shape(self.shapes[row.name]), kind.to_valid)
+                for (row, kind), start, end in zip(rows, (0, *ends), ends, strict=False)
+            ]
+        return self._parts
+
     def _constraint(self, row: Parameter) -> Constraint:
         return self.narrowed.get(row.name, row.constraint)
 
     def _read(self, raw: Tensor, make: Any = None) -> Any:
         """The family with valid parameters from a tensor whose last axis holds the raw ones."""
-        ends = np.cumsum(self._raw_sizes(self.shapes))
         lead = ops.shape(raw)[:-1]
         values = {name: getattr(self, name) for name in self.fixed}
-        for row, end, start in zip(self.rows(), ends, (0, *ends), strict=False):
-            constraint, shape = self._constraint(row), self.shapes[row.name]
-            part = ops.reshape(raw[..., start:end], (*lead, *constraint.raw_shape(shape)))
-            values[row.name] = constraint.to_valid(part)
+        for name, place, shape, to_valid in self._located():
+            part = raw[..., place]
+            values[name] = to_valid(part if len(shape) == 1 else ops.reshape(part, (*lead, *shape)))
         return (make or self.family.trusted)(**values)
 
     @classmethod

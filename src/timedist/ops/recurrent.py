@@ -11,17 +11,6 @@ from timedist.ops import compat
 
 Tensor = Any
 
-# What the kernels compute; a layer with other options runs by Keras.
-_OPTIONS = {
-    "activation": "tanh",
-    "recurrent_activation": "sigmoid",
-    "use_bias": True,
-    "reset_after": True,
-    "go_backwards": False,
-    "unroll": False,
-    "zero_output_for_mask": False,
-}
-
 
 def by_kernel(
     layer: keras.layers.RNN, x: Tensor, start: list[Tensor], mask: Tensor | None, training: Any
@@ -50,12 +39,18 @@ def by_kernel(
 
 def _is_plain(layer: keras.layers.RNN, x: Tensor, training: Any) -> bool:
     """Whether torch's kernel computes what the layer does."""
-    config = layer.get_config()
-    same = all(config.get(name, value) == value for name, value in _OPTIONS.items())
-    drops = training and (layer.cell.dropout or layer.cell.recurrent_dropout)
-    dtypes = {compat.dtype_of(x), layer.cell.compute_dtype, layer.cell.variable_dtype}
+    cell, activations = layer.cell, keras.activations
+    usual = (
+        cell.activation is activations.tanh
+        and cell.recurrent_activation is activations.sigmoid
+        and cell.use_bias
+        and getattr(cell, "reset_after", True)
+    )
+    other = layer.go_backwards or layer.unroll or layer.zero_output_for_mask
+    drops = training and (cell.dropout or cell.recurrent_dropout)
+    dtypes = {compat.dtype_of(x), cell.compute_dtype, cell.variable_dtype}
     alike = len(dtypes) == 1 and dtypes <= {"float32", "float64"}
-    return same and not drops and alike and not x.is_meta
+    return usual and not other and not drops and alike and not x.is_meta
 
 
 def _by_torch(
