@@ -63,6 +63,13 @@ def positive(owner: str, name: str, given: Any) -> float:
     return float(given)
 
 
+def named(owner: str, inputs: Any, needed: set[str]) -> None:
+    """A dictionary with all of these names."""
+    if not isinstance(inputs, dict) or not needed <= set(inputs):
+        given = sorted(inputs) if isinstance(inputs, dict) else type(inputs).__name__
+        raise ValueError(f"{owner} needs the inputs {sorted(needed)}, got {given}")
+
+
 def fraction(owner: str, name: str, given: Any) -> float:
     """A number from 0 to 1."""
     if not is_number(given) or not 0.0 <= given <= 1.0:

@@ -78,8 +78,7 @@ def mean_over_sequences(values: Tensor, mask: Tensor | None = None) -> Tensor:
 
 def _unmasked(x: Tensor, mask: Tensor) -> Tensor:
     """`x` with zeros where the mask, of the shape of its first axes, is false."""
-    behind = (1,) * (len(x.shape) - len(mask.shape))
-    return special.where(ops.reshape(mask, (*ops.shape(mask), *behind)), x, 0.0)
+    return special.where(special.beside(mask, x), x, 0.0)
 
 
 def by_sequence(regularizer: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:

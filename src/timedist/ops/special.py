@@ -66,6 +66,12 @@ def only_where(
     return where(condition, function(where(condition, x, inside)), outside)
 
 
+def beside(flags: Tensor, x: Tensor) -> Tensor:
+    """Flags of the first axes of `x` with the rank of `x`."""
+    behind = (1,) * (len(x.shape) - len(flags.shape))
+    return ops.reshape(flags, (*ops.shape(flags), *behind))
+
+
 def softplus(x: Tensor) -> Tensor:
     """log(1 + exp(x)), exact at both ends."""
     if compat.backend_name() == "torch" and compat.is_tensor(x):

@@ -13,6 +13,7 @@ from keras import ops
 from timedist import checks
 from timedist.layers import Head
 from timedist.layers.accepting import serializable
+from timedist.layers.heads import at_least_float32
 from timedist.ops.buffers import written
 from timedist.sequence.autoregressive import AutoregressiveModel
 from timedist.sequence.cores import Core
@@ -61,6 +62,8 @@ class TransformerCore(Core):
     >>> tuple(core(np.zeros((3, 10, 5))).shape)
     (3, 10, 8)
     """
+
+    own = ("units", "depth", "heads", "feedforward", "dropout", "window")
 
     def __init__(
         self,
@@ -127,15 +130,6 @@ class TransformerCore(Core):
             x, new = block.step(x, i, known, own)
             states.append(new)
         return self.norm(x), states
-
-    def get_config(self) -> dict:
-        """The constructor's arguments."""
-        return {**super().get_config(), **self.arguments()}
-
-    def arguments(self) -> dict:
-        """Those of the constructor's arguments that are its own."""
-        names = ("units", "depth", "heads", "feedforward", "dropout", "window")
-        return {name: getattr(self, name) for name in names}
 
 
 class TransformerBlock(keras.Layer):
@@ -298,7 +292,7 @@ class CausalAttention(keras.Layer):
 
     def _weights(self, products: Tensor, i: Tensor, length: int, room: int) -> Tensor:
         """Weights of the keys of `length` known steps and of a buffer, of which i + 1 are there."""
-        precise = ops.cast(products, at_least_float32(products)) / math.sqrt(self.size)
+        precise = at_least_float32(products) / math.sqrt(self.size)
         seen = ops.arange(length + room) <= i + length
         if self.window is not None:
             back = i + length - ops.arange(length + room)
@@ -338,6 +332,8 @@ class AutoregressiveTransformer(AutoregressiveModel):
     (2, 8)
     """
 
+    makes_core = True
+
     def __init__(
         self,
         head: Head | None = None,
@@ -363,12 +359,6 @@ class AutoregressiveTransformer(AutoregressiveModel):
         )
         super().__init__(core, head, lags, context_length, **options)
 
-    def get_config(self) -> dict:
-        """The constructor's arguments."""
-        own = super().get_config()
-        del own["core"]
-        return {**own, **self.core.arguments()}
-
 
 def rotated(x: Tensor, positions: Tensor) -> Tensor:
     """Pairs of numbers turned by angles in proportion to the position.
@@ -382,15 +372,10 @@ def rotated(x: Tensor, positions: Tensor) -> Tensor:
         depends on the difference of their positions only.
     """
     half = x.shape[-1] // 2
-    dtype = at_least_float32(x)
-    rates = ops.convert_to_tensor(_LONGEST ** -(np.arange(half) / half), dtype)
-    angles = (ops.cast(positions, dtype)[:, None] * rates)[:, None]
+    precise = at_least_float32(x)
+    rates = ops.cast(_LONGEST ** -(np.arange(half) / half), precise.dtype)
+    angles = (ops.cast(positions, precise.dtype)[:, None] * rates)[:, None]
     cosine, sine = ops.cos(angles), ops.sin(angles)
-    first, second = (ops.cast(part, dtype) for part in (x[..., :half], x[..., half:]))
+    first, second = precise[..., :half], precise[..., half:]
     turned = [first * cosine - second * sine, first * sine + second * cosine]
     return ops.cast(ops.concatenate(turned, axis=-1), x.dtype)
-
-
-def at_least_float32(x: Tensor) -> str:
-    """The dtype to compute in where half precision is too little."""
-    return keras.backend.result_type(keras.backend.standardize_dtype(x.dtype), "float32")

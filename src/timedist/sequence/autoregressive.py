@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
@@ -88,6 +88,9 @@ class AutoregressiveModel(Generative, keras.Model):
     >>> model({"target": np.ones((2, 7 + 8)), "features": np.zeros((2, 8, 3))}).batch_shape
     (2, 8)
     """
+
+    # Whether a subclass makes its core itself, from arguments that are the core's.
+    makes_core: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -312,11 +315,7 @@ class AutoregressiveModel(Generative, keras.Model):
     def _named(self, inputs: Any) -> dict:
         """The inputs, if all are there; the target as floats."""
         needed = {"target", "features", *(("series",) if self.embedding is not None else ())}
-        if not isinstance(inputs, dict) or not needed <= set(inputs):
-            given = sorted(inputs) if isinstance(inputs, dict) else type(inputs).__name__
-            raise ValueError(
-                f"{type(self).__name__} needs the inputs {sorted(needed)}, got {given}"
-            )
+        checks.named(type(self).__name__, inputs, needed)
         return {**inputs, "target": at_least_float32(inputs["target"])}
 
     def _check_lengths(self, inputs: dict) -> None:
@@ -338,8 +337,8 @@ class AutoregressiveModel(Generative, keras.Model):
             "nonnegative": self.nonnegative,
             "scheduled_sampling": self.scheduled_sampling,
             "seed": self.seed,
-            "core": serialize(self.core),
             "head": serialize(self.head),
+            **(self.core.arguments() if self.makes_core else {"core": serialize(self.core)}),
         }
 
     @classmethod
@@ -376,6 +375,8 @@ class AutoregressiveRNN(AutoregressiveModel):
     (2, 8)
     """
 
+    makes_core = True
+
     def __init__(
         self,
         head: Head | None = None,
@@ -389,12 +390,6 @@ class AutoregressiveRNN(AutoregressiveModel):
     ) -> None:
         core = RecurrentCore(units, depth, cell, dropout, dtype=options.get("dtype"), name="core")
         super().__init__(core, head, lags, context_length, **options)
-
-    def get_config(self) -> dict:
-        """The constructor's arguments."""
-        core, own = self.core.get_config(), super().get_config()
-        del own["core"]
-        return {**own, **{name: core[name] for name in ("units", "depth", "cell", "dropout")}}
 
 
 _LAYERS = {"core", "head"}

@@ -54,6 +54,8 @@ class ConvolutionalCore(Core):
     (3, 10, 8)
     """
 
+    own = ("units", "kernel_size", "dilations", "dropout")
+
     def __init__(
         self,
         units: int,
@@ -123,15 +125,6 @@ class ConvolutionalCore(Core):
             total = total + skipped
             states.append(new)
         return self.exit(ops.relu(total)), states
-
-    def get_config(self) -> dict:
-        """The constructor's arguments."""
-        return {**super().get_config(), **self.arguments()}
-
-    def arguments(self) -> dict:
-        """Those of the constructor's arguments that are its own."""
-        names = ("units", "kernel_size", "dilations", "dropout")
-        return {name: getattr(self, name) for name in names}
 
 
 class GatedConvolution(keras.Layer):
@@ -244,6 +237,8 @@ class AutoregressiveWaveNet(AutoregressiveModel):
     (2, 8)
     """
 
+    makes_core = True
+
     def __init__(
         self,
         head: Head | None = None,
@@ -259,12 +254,6 @@ class AutoregressiveWaveNet(AutoregressiveModel):
             units, kernel_size, dilations, dropout, dtype=options.get("dtype"), name="core"
         )
         super().__init__(core, head, lags, context_length, **options)
-
-    def get_config(self) -> dict:
-        """The constructor's arguments."""
-        own = super().get_config()
-        del own["core"]
-        return {**own, **self.core.arguments()}
 
 
 def checked_dilations(owner: str, dilations: Sequence[int]) -> tuple[int, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
@@ -24,9 +24,11 @@ class Core(keras.Layer):
     paths: `rows = batch * paths`, those of one series next to each other.
 
     Attributes:
+        own: names of those of the constructor's arguments that are a subclass's own.
         units: int, the number of features.
     """
 
+    own: ClassVar[tuple[str, ...]] = ()
     units: int
 
     def call(self, x: Tensor, training: bool | None = None) -> Tensor:
@@ -40,6 +42,14 @@ class Core(keras.Layer):
             Tensor `(batch, time, units)`.
         """
         raise NotImplementedError
+
+    def arguments(self) -> dict:
+        """Those of the constructor's arguments that are its own."""
+        return {name: getattr(self, name) for name in self.own}
+
+    def get_config(self) -> dict:
+        """The constructor's arguments."""
+        return {**super().get_config(), **self.arguments()}
 
     def compute_output_shape(self, input_shape: Any) -> tuple:
         """`(batch, time, units)`."""
@@ -94,6 +104,8 @@ class RecurrentCore(Core):
     >>> tuple(RecurrentCore(units=5, depth=2)(np.zeros((2, 7, 3), "float32")).shape)
     (2, 7, 5)
     """
+
+    own = ("units", "depth", "cell", "dropout")
 
     def __init__(
         self,
@@ -163,8 +175,3 @@ class RecurrentCore(Core):
             x, after = layer.cell(x, before, training=False)
             advanced.append(list(after))
         return x, advanced
-
-    def get_config(self) -> dict:
-        """The constructor's arguments."""
-        names = ("units", "depth", "cell", "dropout")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}

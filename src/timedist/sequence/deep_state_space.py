@@ -15,7 +15,6 @@ from timedist.distributions import constraints
 from timedist.layers.accepting import serializable
 from timedist.layers.symbolic import infer
 from timedist.ops import compat, linalg, special
-from timedist.prediction import predict
 from timedist.sequence import forecast_tasks, latent_tasks
 from timedist.sequence.cores import CELLS, RecurrentCore
 from timedist.sequence.scaling import mean_absolute, mean_of_known
@@ -319,9 +318,7 @@ class DeepStateSpace(keras.Model):
         several, periods = self.embedding is not None, self.structure.seasonal
         optional = (("series", several), ("seasons", bool(periods)))
         needed = {"target", "features", *(name for name, needs in optional if needs)}
-        if not isinstance(inputs, dict) or not needed <= set(inputs):
-            given = sorted(inputs) if isinstance(inputs, dict) else type(inputs).__name__
-            raise ValueError(f"DeepStateSpace needs the inputs {sorted(needed)}, got {given}")
+        checks.named("DeepStateSpace", inputs, needed)
         features = tuple(inputs["features"].shape)
         if len(features) != 3 or not features[1]:
             raise ValueError(
@@ -438,11 +435,8 @@ class DeepStateSpace(keras.Model):
                 f"DeepStateSpace: the model {self.name!r} has no weights yet; train it or call it "
                 "on inputs first"
             )
-        model = self._tasks.model(self, task, options, lengths)
-        model.reseed(latent_tasks.new_seed(seed, "DeepStateSpace"))
-        if distribution:
-            return predict(model, inputs, batch_size=batch_size, verbose=0)
-        return model.predict(inputs, batch_size=batch_size, verbose=0)
+        how = (batch_size, seed, distribution)
+        return self._tasks.run(self, task, inputs, *how, options, lengths)
 
     def get_config(self) -> dict:
         """The constructor's arguments."""

@@ -11,7 +11,6 @@ from keras import ops
 from timedist import checks
 from timedist.layers import Head
 from timedist.layers.symbolic import infer
-from timedist.prediction import predict
 from timedist.sequence import latent_priors, latent_tasks
 
 Tensor = Any
@@ -117,11 +116,7 @@ class LatentVariableModel(keras.Model):
         **options: Any,
     ) -> Any:
         """A task on a data set of any size, in batches; it is compiled once for its options."""
-        model = self._tasks.model(self, task, options)
-        model.reseed(latent_tasks.new_seed(seed, type(self).__name__))
-        if distribution:
-            return predict(model, inputs, batch_size=batch_size, verbose=0)
-        return model.predict(inputs, batch_size=batch_size, verbose=0)
+        return self._tasks.run(self, task, inputs, batch_size, seed, distribution, options)
 
     def _sequences(self, x: Any, mask: Any) -> Any:
         """Sequences, with their mask if there is one, as a task takes them; checked if arrays."""

@@ -15,6 +15,7 @@ from keras import ops
 
 from timedist import distributions as td
 from timedist.ops import compat, special
+from timedist.prediction import predict
 from timedist.sequence.coders import at_every_step
 from timedist.targets import Targets
 
@@ -38,10 +39,6 @@ class TaskModel(keras.Model):
         self.__dict__["options"] = options
         self.seed_generator = keras.random.SeedGenerator(0)
         self.built = True
-
-    def reseed(self, seed: int | None) -> None:
-        """Let the draws follow from a seed; from a new one if it is `None`."""
-        self.seed_generator.state.assign(keras.random.SeedGenerator(seed).state)
 
     def call(self, inputs: Any) -> Any:
         """What the function gives for a batch."""
@@ -74,6 +71,24 @@ class Tasks:
             self.made[key] = self.kind(asked, task, options)
             self.made[key].run_eagerly, self.made[key].jit_compile = way
         return self.made[key]
+
+    def run(
+        self,
+        asked: keras.Model,
+        task: Task,
+        inputs: Any,
+        batch_size: int | None,
+        seed: int | None,
+        distribution: bool,
+        options: dict[str, Any],
+        lengths: tuple = (),
+    ) -> Any:
+        """A task on a data set of any size, in batches: a distribution, or else arrays."""
+        model = self.model(asked, task, options, lengths)
+        reseed(model.seed_generator, seed, type(asked).__name__)
+        if distribution:
+            return predict(model, inputs, batch_size=batch_size, verbose=0)
+        return model.predict(inputs, batch_size=batch_size, verbose=0)
 
 
 def encoded(vae: Any, x: Tensor, mask: Tensor | None, seed: Any) -> td.Distribution:
@@ -146,8 +161,10 @@ def surprise(
     return nats if mask is None else special.where(mask, nats, 0.0)
 
 
-def new_seed(seed: Any, owner: str) -> int | None:
-    """An int or `None`, as a model's own generator takes it."""
-    if seed is None or (isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)):
-        return None if seed is None else int(seed)
-    raise TypeError(f"{owner}: seed must be an int or None, got {seed!r}")
+def reseed(generator: keras.random.SeedGenerator, seed: Any, owner: str) -> None:
+    """Let the draws of a generator follow from an int; from a new seed if it is `None`."""
+    whole = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)
+    if seed is not None and not whole:
+        raise TypeError(f"{owner}: seed must be an int or None, got {seed!r}")
+    new = keras.random.SeedGenerator(None if seed is None else int(seed))
+    generator.state.assign(new.state)

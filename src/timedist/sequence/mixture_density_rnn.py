@@ -267,9 +267,7 @@ class MixtureDensityRNN(Generative, keras.Model):
         each = 1 if prefix is None else number
         known = self._known("prefix", prefix, mask) if prefix is not None else self._unknown(number)
         rollout = self._rollouts.rollout(self, each, steps, temperature)
-        rollout.seed_generator.state.assign(
-            keras.random.SeedGenerator(latent_tasks.new_seed(seed, "MixtureDensityRNN")).state
-        )
+        latent_tasks.reseed(rollout.seed_generator, seed, "MixtureDensityRNN")
         batch_size = batch_size or max(1, _MOST_ROWS // each)
         found = rollout.predict(known, batch_size=batch_size, verbose=0)
         drawn = np.arange(steps) < found["lengths"][..., None]

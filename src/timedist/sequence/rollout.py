@@ -11,7 +11,7 @@ from keras import ops
 from timedist import checks
 from timedist import distributions as td
 from timedist.layers.variational.recurrent import weights_drawn_once
-from timedist.ops import scans
+from timedist.ops import scans, special
 from timedist.ops.random import StepSeed, draw_key
 from timedist.sequence.generative import Beginning, Generative
 from timedist.sequence.steps import as_generative
@@ -155,8 +155,7 @@ class _Paths:
         if self.stop is not None:
             for name in set(outputs) & {"paths", "log_prob"}:
                 x = outputs[name]
-                alive = ops.reshape(running, (-1,) + (1,) * (len(x.shape) - 1))
-                outputs[name] = ops.where(alive, x, ops.zeros_like(x))
+                outputs[name] = ops.where(special.beside(running, x), x, ops.zeros_like(x))
         if "distribution" in self.asked:
             self.family = distribution.map_leaves(lambda _: 0)
             outputs["distribution"] = distribution.leaves()

@@ -101,10 +101,10 @@ class StepFunction(Generative, keras.Layer):
         def body(before: Any, entry: dict) -> tuple:
             seen = entry["read"]
             # What stands where there is no event, NaN included, is not seen.
-            y = special.where(_beside(seen, entry["y"]), entry["y"], 0)
+            y = special.where(special.beside(seen, entry["y"]), entry["y"], 0)
             after = self.advance(before, y, entry.get("covariates"))
             return keras.tree.map_structure(
-                lambda new, old: ops.where(_beside(seen, new), new, old), after, before
+                lambda new, old: ops.where(special.beside(seen, new), new, old), after, before
             ), ()
 
         return scans.loop(body, state, entries, number)[0]
@@ -239,11 +239,6 @@ def as_generative(model: Any, head: keras.Layer | None) -> Any:
             f"with its head, or a step function, got {model!r}"
         )
     return StepFunction(model)
-
-
-def _beside(flags: Tensor, x: Tensor) -> Tensor:
-    """Flags `(rows,)` with the rank of `x`."""
-    return ops.reshape(flags, (-1,) + (1,) * (len(x.shape) - 1))
 
 
 def _from(x: Tensor, first: Tensor, number: int) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 from keras import ops
 
 from timedist import distributions as td
-from timedist.ops import special
+from timedist.ops import scans, special
 from timedist.ops.random import StepSeed, draw_key, uniform
 from timedist.sequence.latent_tasks import surprise
 
@@ -139,17 +139,14 @@ def _continued(vrnn: Any, states: list, seed: Any, steps: int) -> Tensor:
     cell, key = vrnn.recurrence.cell, draw_key(seed)
     # The recurrence gives states in the precision of the noise.
     states = [ops.cast(state, cell.compute_dtype) for state in states]
-    drawn = ops.zeros((ops.shape(states[0])[0], steps, vrnn.channels), vrnn.draw_dtype)
 
-    def body(i: Tensor, carry: tuple) -> tuple:
-        states, drawn = carry
+    def body(states: list, i: Tensor) -> tuple:
         step_seed = StepSeed(key, i)
         latent = cell.read(vrnn.prior(states[0]).draw(seed=step_seed))
         likelihood = vrnn.decoder(ops.concatenate([latent, states[0]], axis=-1))
         x = ops.reshape(likelihood.draw(seed=step_seed), (-1, vrnn.channels))
         x = ops.cast(x, vrnn.draw_dtype)
-        states = cell.advance(vrnn.read(x), latent, states)
-        return states, ops.slice_update(drawn, (0, i, 0), x[:, None])
+        return cell.advance(vrnn.read(x), latent, states), x
 
-    _, drawn = ops.fori_loop(0, steps, body, (states, drawn))
-    return ops.reshape(drawn, (-1, steps, *vrnn.event_shape))
+    _, drawn = scans.loop(body, states, ops.arange(steps, dtype="int32"), steps)
+    return ops.reshape(ops.moveaxis(drawn, 0, 1), (-1, steps, *vrnn.event_shape))
