@@ -1,6 +1,7 @@
-# Two commands do everything on a machine with Python 3.11 and make:
+# Three commands do everything on a machine with Python 3.11 and make:
 #   make demo   installs TimeDist on JAX into .venv and forecasts real data
 #   make test   installs all three backends into .venv-test and runs every test on each
+#   make benchmark  installs the peers into .venv-bench and writes docs/performance.md
 
 PYTHON ?= python3
 BACKENDS = jax tensorflow torch
@@ -10,7 +11,7 @@ WORKERS ?= 2
 .PHONY: help demo test lint $(addprefix test-,$(BACKENDS)) benchmark clean
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -3
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -4
 
 demo: .venv/.ready
 	.venv/bin/timedist demo --backend jax --output demo
@@ -25,10 +26,8 @@ lint: .venv-test/.ready
 	.venv-test/bin/ruff format --check .
 	.venv-test/bin/mypy
 
-benchmark: .venv-test/.ready
-	for backend in $(BACKENDS); do \
-		KERAS_BACKEND=$$backend .venv-test/bin/python benchmarks/time_distributed.py || exit 1; \
-	done
+benchmark: .venv-bench/.ready
+	.venv-bench/bin/python -m benchmarks --page docs/performance.md
 
 .venv/.ready: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -36,11 +35,11 @@ benchmark: .venv-test/.ready
 	touch $@
 
 # torch comes first and alone: asked for later, another package may bring a build with CUDA.
-.venv-test/.ready: pyproject.toml
-	$(PYTHON) -m venv .venv-test
-	.venv-test/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
-	.venv-test/bin/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+.venv-test/.ready .venv-bench/.ready: .venv-%/.ready: pyproject.toml
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[$*]'
 	touch $@
 
 clean:
-	rm -rf .venv .venv-test demo dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-test .venv-bench demo dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -4,6 +4,7 @@ python -m benchmarks --only torch --rounds 5
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import training
@@ -12,23 +13,34 @@ from benchmarks.pairs import compared, machine
 HEADER = """# How fast it is
 
 `python -m benchmarks --page docs/performance.md` measures both sides of each line in turn, each in
-a process of its own, and writes this page. The times are for one training step of a network with
-{inputs} inputs, an LSTM of {units} and {outputs} outputs at {steps} steps, for {batch} sequences:
-medians of {rounds} rounds of {batches} steps.
+a process of its own, and writes this page: medians of {rounds} rounds if not said otherwise.
 
 {machine}
-
-| what | TimeDist | the other | ratio | wanted |
-|---|---:|---:|---:|---:|
 """
+TABLE = """
+| what | TimeDist | the other | ratio | wanted | reached |
+|---|---:|---:|---:|---:|---|
+"""
+MODULES = (training,)
 
 
-def row(result):
-    """A line of the table."""
-    ours, theirs = (1000 * t / training.BATCHES for t in (result.ours, result.theirs))
-    wanted = "" if result.pair.most is None else f"{result.pair.most:g}"
-    other = f"{theirs:.1f} ms ({result.pair.theirs.name})"
-    return f"| {result.pair.what} | {ours:.1f} ms | {other} | {result.ratio:.2f} | {wanted} |"
+def measured(section, rounds):
+    """The text of a section, its table printed as it grows."""
+    print(f"\n## {section.title}", TABLE, sep="\n", end="", flush=True)
+    rows = []
+    for pair in section.pairs:
+        rows.append(compared(pair, rounds).row())
+        print(rows[-1], flush=True)
+    return f"\n## {section.title}\n\n{section.text}\n{TABLE}" + "\n".join(rows) + "\n"
+
+
+def chosen(only):
+    """The sections, with those of their pairs whose names have `only` in them."""
+    sections = [section for module in MODULES for section in module.sections()]
+    for section in sections:
+        pairs = tuple(p for p in section.pairs if only in f"{section.title}: {p.what}")
+        if pairs:
+            yield replace(section, pairs=pairs)
 
 
 def main():
@@ -36,22 +48,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="", help="comparisons whose name has this in it")
     parser.add_argument("--rounds", type=int, default=7, help="runs of either side")
-    parser.add_argument("--page", type=Path, help="where to write the table")
+    parser.add_argument("--page", type=Path, help="where to write the tables")
     options = parser.parse_args()
-    pairs = [pair for pair in training.pairs() if options.only in pair.what]
-    packages = {
-        name: None for pair in pairs for s in (pair.ours, pair.theirs) for name in s.packages
-    }
-    where, lines = machine(packages), []
+    sections = list(chosen(options.only))
+    sides = [s for section in sections for p in section.pairs for s in (p.ours, p.theirs)]
+    where = machine({name: None for side in sides for name in side.packages})
     print(where)
-    for pair in pairs:
-        lines.append(row(compared(pair, options.rounds)))
-        print(lines[-1], flush=True)
+    parts = [measured(section, options.rounds) for section in sections]
     if options.page:
-        sizes = ("inputs", "units", "outputs", "steps", "batch", "batches")
-        net = {name: getattr(training, name.upper()) for name in sizes}
-        header = HEADER.format(rounds=options.rounds, machine=where, **net)
-        options.page.write_text(header + "\n".join(lines) + "\n")
+        header = HEADER.format(rounds=options.rounds, machine=where)
+        options.page.write_text(header + "".join(parts))
 
 
 if __name__ == "__main__":

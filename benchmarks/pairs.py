@@ -35,35 +35,71 @@ class Side:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two sides, and how their seconds should compare.
+    """Two sides, and how a figure of theirs should compare.
 
     Attributes:
         what: a line of the table.
         ours: the first side.
         theirs: the second.
         most: the greatest ratio of ours to theirs that is good enough, or `None`.
+        figure: `"seconds"` of a run; `"first"`, seconds of the first run of a fresh process;
+            `"megabytes"`, the peak of the process; or `"value"`, what a run returns.
+        unit: in the table; seconds may be shown in `"ms"` or `"us"`.
+        per: how many units of work a run does.
+        rounds: runs of either side; default: as many as are asked for.
     """
 
     what: str
     ours: Side
     theirs: Side
     most: float | None = None
+    figure: str = "seconds"
+    unit: str = "ms"
+    per: int = 1
+    rounds: int | None = None
+
+
+@dataclass(frozen=True)
+class Section:
+    """Comparisons that belong together: a heading, what they measure, and the pairs."""
+
+    title: str
+    text: str
+    pairs: tuple[Pair, ...]
 
 
 @dataclass(frozen=True)
 class Result:
-    """Medians of both sides, of the first run and of those after it."""
+    """Medians of both sides."""
 
     pair: Pair
     ours: float
     theirs: float
-    first_ours: float
-    first_theirs: float
 
     @property
     def ratio(self):
         """Ours to theirs."""
         return self.ours / self.theirs
+
+    def shown(self, figure):
+        """A figure in the unit of the table."""
+        scale = {"ms": 1e3, "us": 1e6}.get(self.pair.unit, 1.0) / self.pair.per
+        return f"{_rounded(scale * figure)} {self.pair.unit}".strip()
+
+    def row(self):
+        """A line of the table."""
+        most = self.pair.most
+        wanted = "" if most is None else f"{most:g}"
+        verdict = "" if most is None else "yes" if round(self.ratio, 2) <= most else "no"
+        cells = (self.pair.what, self.shown(self.ours), self.shown(self.theirs))
+        name = self.pair.theirs.name
+        what, ours, theirs = cells
+        return f"| {what} | {ours} | {theirs} ({name}) | {self.ratio:.2f} | {wanted} | {verdict} |"
+
+
+def _rounded(number):
+    """Three digits that count."""
+    return f"{number:.0f}" if abs(number) >= 100 else f"{number:.3g}"
 
 
 class Worker:
@@ -89,10 +125,10 @@ class Worker:
         line = self.process.stdout.readline()
         if not line:
             raise RuntimeError(f"{self.side.name}: `{self.side.path}` ended without an answer")
-        return json.loads(line)["seconds"]
+        return json.loads(line)
 
     def run(self):
-        """Seconds of one more run."""
+        """The figures of one more run."""
         self.process.stdin.write("run\n")
         self.process.stdin.flush()
         return self._answer()
@@ -105,14 +141,34 @@ class Worker:
 
 def compared(pair, rounds):
     """Both sides, in turn."""
-    workers = [Worker(side) for side in (pair.ours, pair.theirs)]
+    sides, rounds = (pair.ours, pair.theirs), pair.rounds or rounds
+    found = _fresh(sides, rounds) if pair.figure == "first" else _warm(sides, rounds)
+    name = "seconds" if pair.figure == "first" else pair.figure
+    ours, theirs = (
+        statistics.median(x[name] for x in column) for column in zip(*found, strict=True)
+    )
+    return Result(pair, ours, theirs)
+
+
+def _fresh(sides, rounds):
+    """Figures of first runs, each in a new process."""
+    return [[_first(side) for side in sides] for _ in range(rounds)]
+
+
+def _first(side):
+    worker = Worker(side)
+    worker.close()
+    return worker.first
+
+
+def _warm(sides, rounds):
+    """Figures of later runs of one process for each side."""
+    workers = [Worker(side) for side in sides]
     try:
-        seconds = [[worker.run() for worker in workers] for _ in range(rounds)]
+        return [[worker.run() for worker in workers] for _ in range(rounds)]
     finally:
         for worker in workers:
             worker.close()
-    ours, theirs = (statistics.median(column) for column in zip(*seconds, strict=True))
-    return Result(pair, ours, theirs, *(worker.first for worker in workers))
 
 
 def version(package):

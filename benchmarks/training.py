@@ -1,6 +1,6 @@
 """One training step of a recurrent network: batch 64, 100 steps, 8 inputs, LSTM(64), 3 outputs."""
 
-from benchmarks.pairs import Pair, Side
+from benchmarks.pairs import Pair, Section, Side
 
 BATCH, STEPS, INPUTS, UNITS, OUTPUTS, BATCHES = 64, 100, 8, 64, 3, 16
 BACKENDS = ("jax", "tensorflow", "torch")
@@ -130,27 +130,41 @@ def side(name, function, backend, *packages, **arguments):
     return Side(name, path, backend, (*packages, *([backend] if backend else ())), arguments)
 
 
-def pairs():
+def sections():
     """Heads against what they replace, and the whole network against the other libraries."""
-    mine = {b: side(f"TimeDist on {b}", "ours", b, "keras") for b in BACKENDS}
+    net = (
+        f"One training step of a network with {INPUTS} inputs, an LSTM of {UNITS} and {OUTPUTS} "
+        f"outputs at {STEPS} steps, for {BATCH} sequences."
+    )
+    yield Section("Heads", f"{net} The other side has another loss.", tuple(_of_heads()))
+    yield Section("Networks", f"{net} The other side is another library.", tuple(_of_networks()))
+
+
+def _pair(what, ours, theirs, most=None):
+    return Pair(what, ours, theirs, most, per=BATCHES)
+
+
+def _mine(backend, **arguments):
+    return side(f"TimeDist on {backend}", "ours", backend, "keras", **arguments)
+
+
+def _of_heads():
     for backend in BACKENDS:
         for head in ("normal", "mixture"):
-            head_side = side("TimeDist", "ours", backend, "keras", head=head)
             hand = side("by hand", "by_hand", backend, "keras", head=head)
-            yield Pair(f"{head} head against its loss by hand, {backend}", head_side, hand, 1.03)
+            what = f"{head} head against its loss by hand, {backend}"
+            yield _pair(what, _mine(backend, head=head), hand, 1.03)
         twin = side("mean squared error", "point", backend, "keras")
-        yield Pair(
-            f"normal head against the deterministic twin, {backend}", mine[backend], twin, 1.1
-        )
+        what = f"normal head against the deterministic twin, {backend}"
+        yield _pair(what, _mine(backend), twin, 1.1)
+
+
+def _of_networks():
     for backend in BACKENDS:
-        keras_layer = side(
-            "keras.layers.LSTM, loss by hand", "by_hand", backend, "keras", core="keras"
-        )
-        yield Pair(
-            f"training step against Keras's own layer, {backend}", mine[backend], keras_layer, 1.0
-        )
+        layer = side("keras.layers.LSTM, loss by hand", "by_hand", backend, "keras", core="keras")
+        yield _pair(f"against Keras's own layer, {backend}", _mine(backend), layer, 1.0)
         legacy = side("tf_keras, tfp.layers", "tfp", None, "tf_keras", "tensorflow_probability")
-        yield Pair(f"training step against tfp.layers, {backend}", mine[backend], legacy)
+        yield _pair(f"against tfp.layers, {backend}", _mine(backend), legacy)
         bare = side("torch.nn.LSTM", "bare_torch", None, "torch")
         most = 1.1 if backend == "torch" else None
-        yield Pair(f"training step against bare PyTorch, {backend}", mine[backend], bare, most)
+        yield _pair(f"against bare PyTorch, {backend}", _mine(backend), bare, most)

@@ -2,8 +2,9 @@
 
     python -m benchmarks.worker benchmarks.training:ours '{"head": "normal"}'
 
-The function named gives one of no arguments, which is what is timed. Each line on the standard
-input makes it run once; the seconds are written to the standard output.
+The function named gives one of no arguments, which is what is timed; a number it returns is a
+figure too. Each line on the standard input makes it run once; the figures are written to the
+standard output.
 """
 
 import importlib
@@ -12,6 +13,11 @@ import resource
 import sys
 import time
 from itertools import chain
+
+
+def peak():
+    """The most memory this process has used, in megabytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main():
@@ -23,10 +29,11 @@ def main():
     run = getattr(importlib.import_module(module), name)(**json.loads(arguments))
     for _ in chain(["the first run compiles"], sys.stdin):
         start = time.perf_counter()
-        run()
-        seconds = time.perf_counter() - start
-        megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps({"seconds": seconds, "megabytes": megabytes}), file=answers, flush=True)
+        value = run()
+        figures = {"seconds": time.perf_counter() - start, "megabytes": peak()}
+        if isinstance(value, float):
+            figures["value"] = value
+        print(json.dumps(figures), file=answers, flush=True)
 
 
 if __name__ == "__main__":
