@@ -2,7 +2,7 @@
 
 from benchmarks.pairs import Pair, Section, Side
 
-BATCH, STEPS, INPUTS, UNITS, OUTPUTS, BATCHES = 64, 100, 8, 64, 3, 16
+BATCH, STEPS, INPUTS, UNITS, OUTPUTS, BATCHES = 64, 100, 8, 64, 3, 64
 BACKENDS = ("jax", "tensorflow", "torch")
 COMPONENTS = 3
 

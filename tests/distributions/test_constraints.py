@@ -91,11 +91,12 @@ def test_cholesky_factors_from_packed_entries(dtype):
         assert np.all(to_numpy(constraint.holds(valid)))
         again = to_numpy(constraint.to_raw(valid))
         matrix = to_numpy(valid)
+        expected = constraints.positive.to_valid(
+            ops.convert_to_tensor(np.array([-7.0, 8.0, 0.0], dtype))
+        )
     np.testing.assert_array_equal(matrix[0][np.tril_indices(3, -1)], [-2.0, 1.0, 5.0])
     np.testing.assert_array_equal(np.triu(matrix, 1), 0.0)
-    diagonal = ops.convert_to_tensor(np.array([-7.0, 8.0, 0.0], "float32"))
-    expected = to_numpy(constraints.positive.to_valid(diagonal))
-    np.testing.assert_allclose(np.diag(matrix[0]), expected, rtol=1e-6)
+    np.testing.assert_allclose(np.diag(matrix[0]), to_numpy(expected), rtol=1e-6)
     np.testing.assert_allclose(again[0], raw[0], rtol=1e-4, atol=1e-5)
 
 
@@ -110,8 +111,8 @@ def test_triangles_of_every_size_have_their_inverse(size):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_the_floor_moves_nothing_above_two_floors(dtype):
-    raw = np.array([-12.5, -9.0, -3.0, 0.0, 4.0, 40.0], dtype)
+def test_the_floor_moves_nothing_above_a_thousand_floors(dtype):
+    raw = np.array([-7.6, -5.0, -3.0, 0.0, 4.0, 40.0], dtype)
     with dtype_scope(dtype):
         found = to_numpy(constraints.softplus.to_valid(ops.convert_to_tensor(raw)))
     np.testing.assert_allclose(found, np.log1p(np.exp(raw.astype("float64"))), rtol=1e-6)
@@ -119,12 +120,22 @@ def test_the_floor_moves_nothing_above_two_floors(dtype):
 
 def test_the_floor_keeps_the_order_and_the_slope():
     least = constraints.floor(ops.zeros((), "float32"))
-    raw = np.linspace(-18.0, -11.0, 400).astype("float32")  # floors at -13.6 and two at -12.9
+    raw = np.linspace(-18.0, -11.0, 400).astype("float32")  # at -14.6 the distance is the floor
     found = to_numpy(constraints.softplus.to_valid(ops.convert_to_tensor(raw)))
     assert (found >= least).all() and (np.diff(found) >= 0.0).all() and (np.diff(found) > 0).any()
     slope = gradient(constraints.softplus.to_valid, raw)[0]
     assert (slope > 0.0).all()
     np.testing.assert_allclose(slope, np.gradient(found, raw), rtol=0.1, atol=2e-8)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_floor_has_its_inverse(dtype):
+    least = 4.0 * np.finfo(dtype).eps
+    value = np.array([1.5, 2.0, 5.0, 19.0, 21.0, 24.0, 1e3], dtype) * least
+    with dtype_scope(dtype):
+        raw = constraints.softplus.to_raw(ops.convert_to_tensor(value))
+        again = to_numpy(constraints.softplus.to_valid(raw))
+    np.testing.assert_allclose(again, value, rtol=1e-4)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

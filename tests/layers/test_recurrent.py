@@ -9,6 +9,7 @@ from keras import ops
 
 from timedist.layers import GRU, LSTM
 from timedist.ops import recurrent
+from timedist.ops.functional import compiled, compiled_gradient
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(5, 7, 3)).astype("float32")
@@ -86,10 +87,29 @@ def test_gradients(name, mask):
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_weights_learn_as_those_of_keras(name):
+def test_gradients_of_inputs_and_states_where_they_are_compiled(name):
+    def total(layer):
+        def function(x, *start):
+            outputs, *states = layer(x, initial_state=list(start))
+            return ops.sum(ops.square(outputs)) + sum(ops.sum(ops.sin(s)) for s in states)
+
+        starts = [START] if name == "gru" else [START, -START]
+        given = [ops.convert_to_tensor(a) for a in (X, *starts)]
+        value, gradients = compiled_gradient(function)(*given)
+        return [to_numpy(value), *map(to_numpy, gradients)]
+
+    found, expected = map(total, pair(name, return_sequences=True, return_state=True))
+    for mine, its in zip(found, expected, strict=True):
+        assert_close(mine, its, 1e-4, floor=1e-2)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("name", PAIRS)
+def test_weights_learn_as_those_of_keras(name, masked):
     after = []
     for layer in pair(name, return_sequences=True):
-        model = keras.Sequential([keras.Input((7, 3)), keras.layers.Masking(), layer])
+        first = [keras.layers.Masking()] if masked else []
+        model = keras.Sequential([keras.Input((7, 3)), *first, layer])
         model.compile(keras.optimizers.SGD(0.5), "mse")
         x = np.where(MASK[..., None], X, 0.0)
         model.fit(x, np.ones((5, 7, 4), "float32"), verbose=0)
@@ -125,6 +145,18 @@ def test_the_kernel_is_taken_where_there_is_one(monkeypatch):
     pair("gru", dropout=0.5)[0](X, training=True)
     pair("lstm", activation="relu")[0](X)
     assert taken == [BACKEND == "torch"] * 3 + [False] * 2
+    taken.clear()
+    for name in PAIRS:
+        compiled(pair(name)[0])(ops.convert_to_tensor(X))
+    assert all(taken) and taken
+
+
+def test_any_number_of_steps_and_sequences():
+    ours, theirs = pair("lstm", return_sequences=True)
+    model = keras.Sequential([keras.Input((None, 3)), ours])
+    for shape in ((2, 5, 3), (3, 5, 3), (2, 9, 3), (1, 1, 3)):
+        x = np.ones(shape, "float32")
+        assert_close(model.predict(x, verbose=0), to_numpy(theirs(x)), 1e-5, floor=1e-2)
 
 
 @pytest.mark.parametrize("name", PAIRS)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from itertools import islice
 from typing import Any, ClassVar
 
@@ -63,11 +64,18 @@ class Value:
         Returns:
             The distribution. Layers use this: their raw-to-valid maps give valid values only.
         """
-        bound = cls.__signature__.bind(**parameters)  # type: ignore[attr-defined]
-        bound.apply_defaults()
+        values = {**cls._defaults(), **parameters}
+        if len(values) > len(cls.table) or any(v is fields.REQUIRED for v in values.values()):
+            cls.__signature__.bind(**parameters)  # type: ignore[attr-defined]  # says what is wrong
         self = object.__new__(cls)
-        self.__dict__["_values"] = self._prepared(dict(bound.arguments))
+        self.__dict__["_values"] = self._prepared(values)
         return self
+
+    @classmethod
+    @cache
+    def _defaults(cls) -> dict[str, Any]:
+        """What is not given, by name, in the order of the table."""
+        return {row.name: row.default for row in cls.table}
 
     def _prepared(self, values: dict[str, Any]) -> dict[str, Any]:
         self._check_alternatives(values)
@@ -179,17 +187,22 @@ class Value:
     def _family(self) -> str:
         return type(self).__name__
 
-    @classmethod
-    def _parameters(cls) -> list[fields.Parameter]:
-        return [row for row in cls.table if isinstance(row, fields.Parameter)]
+    # Asked at every step of a training loop that is not compiled, so looked up once for a class.
 
     @classmethod
-    def _components(cls) -> list[fields.Component]:
-        return [row for row in cls.table if isinstance(row, fields.Component)]
+    @cache
+    def _parameters(cls) -> tuple[fields.Parameter, ...]:
+        return tuple(row for row in cls.table if isinstance(row, fields.Parameter))
 
     @classmethod
-    def _shared_names(cls) -> list[str]:
-        return [row.name for row in cls.table if isinstance(row, fields.Shared)]
+    @cache
+    def _components(cls) -> tuple[fields.Component, ...]:
+        return tuple(row for row in cls.table if isinstance(row, fields.Component))
+
+    @classmethod
+    @cache
+    def _shared_names(cls) -> tuple[str, ...]:
+        return tuple(row.name for row in cls.table if isinstance(row, fields.Shared))
 
     def _given(self) -> list[tuple[str, Any]]:
         """Names and values of what is given: tensors, distributions and tuples of these."""

@@ -29,7 +29,10 @@ class AcceptsDistributions(keras.Layer):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Convert the arrays among the arguments, then call the layer."""
-        args, kwargs = keras.tree.map_structure(self._converted, (args, kwargs))
+        if len(args) == 1 and not kwargs and compat.is_tensor(args[0]):
+            args = (self._converted(args[0]),)  # a walk through structures costs more, on torch
+        else:
+            args, kwargs = keras.tree.map_structure(self._converted, (args, kwargs))
         outputs = super().__call__(*args, **kwargs)
         if self.activity_regularizer is not None:
             for output in keras.tree.flatten(outputs):

@@ -21,7 +21,7 @@ from timedist.distributions import constraints
 from timedist.distributions.constraints import Constraint
 from timedist.distributions.fields import REQUIRED, Parameter
 from timedist.layers.base import DistributionLayer
-from timedist.ops import compat
+from timedist.ops import compat, special
 
 Tensor = Any
 Shapes = dict[str, tuple[int, ...]]
@@ -118,15 +118,14 @@ class Head(DistributionLayer):
         rows = {row.name: cls.narrowed.get(row.name, row.constraint) for row in cls.rows()}
         return [math.prod(rows[name].raw_shape(shape)) for name, shape in shapes.items()]
 
-    def _located(self) -> list[tuple]:
-        """Of each parameter its name, its place on the last axis, its raw shape and its map."""
+    def _split_into(self) -> tuple[list[int], list[tuple]]:
+        """The sizes of the parts of the last axis; and of each its name, raw shape and map."""
         if self._parts is None:  # looked up once: on torch it would count in every training step
-            ends = np.cumsum(self._raw_sizes(self.shapes)).tolist()
-            rows = [(row, self._constraint(row)) for row in self.rows()]
-            self.__dict__["_parts"] = [
-                (row.name, slice(start, end), kind.raw_shape(self.shapes[row.name]), kind.to_valid)
-                for (row, kind), start, end in zip(rows, (0, *ends), ends, strict=False)
+            rows = [(row.name, self._constraint(row)) for row in self.rows()]
+            parts = [
+                (name, kind.raw_shape(self.shapes[name]), kind.to_valid) for name, kind in rows
             ]
+            self.__dict__["_parts"] = self._raw_sizes(self.shapes), parts
         return self._parts
 
     def _constraint(self, row: Parameter) -> Constraint:
@@ -136,9 +135,10 @@ class Head(DistributionLayer):
         """The family with valid parameters from a tensor whose last axis holds the raw ones."""
         lead = ops.shape(raw)[:-1]
         values = {name: getattr(self, name) for name in self.fixed}
-        for name, place, shape, to_valid in self._located():
-            part = raw[..., place]
-            values[name] = to_valid(part if len(shape) == 1 else ops.reshape(part, (*lead, *shape)))
+        sizes, parts = self._split_into()
+        for (name, shape, to_valid), piece in zip(parts, special.parts(raw, sizes), strict=True):
+            fits = len(shape) == 1
+            values[name] = to_valid(piece if fits else ops.reshape(piece, (*lead, *shape)))
         return (make or self.family.trusted)(**values)
 
     @classmethod
@@ -349,7 +349,7 @@ def mixture_of(raw: Tensor, number: int, components: Callable) -> td.MixtureSame
         number: number K of components.
         components: gives their distribution from a tensor `(..., K, n)`.
     """
-    logits, rest = raw[..., :number], raw[..., number:]
+    logits, rest = special.parts(raw, (number, raw.shape[-1] - number))
     rest = ops.reshape(rest, (*ops.shape(rest)[:-1], number, rest.shape[-1] // number))
     return td.MixtureSameFamily.trusted(
         mixture=td.Categorical.trusted(logits=logits), components=components(rest)

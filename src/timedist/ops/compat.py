@@ -116,13 +116,14 @@ def to_tensor(x: Any, dtype: str) -> Tensor:
 
     (`keras.ops` takes a Python float for a `floatx`, and so cuts a float64 to float32.)
     """
-    if all(type(part) in (int, float) for part in keras.tree.flatten(x)):
+    if not is_tensor(x) and all(type(n) in (int, float) for n in keras.tree.flatten(x)):
         return ops.convert_to_tensor(x, dtype=dtype)
     # A NumPy scalar would become a float32, an array keeps its dtype.
     tensor = ops.convert_to_tensor(np.asarray(x) if isinstance(x, np.generic) else x)
-    if keras.backend.standardize_dtype(tensor.dtype) == "string":
+    given = dtype_of(tensor)
+    if given == "string":
         raise TypeError(f"text is no number: {x!r}")
-    return ops.cast(tensor, dtype)
+    return tensor if given == dtype else ops.cast(tensor, dtype)
 
 
 def broadcast_arrays(*arrays: Tensor) -> tuple[Tensor, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -34,6 +35,17 @@ def full_like(x: Tensor, number: float) -> Tensor:
     (`keras.ops.full_like` reads the number on torch, where Keras infers shapes without numbers.)
     """
     return ops.zeros_like(x) + number
+
+
+def parts(x: Tensor, sizes: Sequence[int]) -> list[Tensor]:
+    """The last axis in parts of these sizes, whose gradient is one concatenation.
+
+    (`keras.ops.split` computes with the places on torch, which takes longer than the split.)
+    """
+    if compat.backend_name() == "torch":
+        return list(x.split(list(sizes), dim=-1))
+    ends = np.cumsum(sizes)[:-1].tolist()
+    return ops.split(x, ends, axis=-1) if ends else [x]
 
 
 def maximum(x: Tensor, bound: Tensor | float) -> Tensor:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import cache
 from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -46,6 +48,59 @@ def compiled(function: Callable) -> Callable:
 
         return tf.function(function, autograph=False)
     return function
+
+
+class _Structure:
+    """A structure without its tensors, to find what is compiled for it."""
+
+    def __init__(self, value: Any):
+        self.value = value
+
+    def __eq__(self, other: Any) -> bool:
+        return isinstance(other, _Structure) and self.value == other.value
+
+    def __hash__(self) -> int:
+        return hash(repr(self.value))
+
+
+def tf_program(function: Callable, statics: tuple, tensors: tuple, by_xla: bool = False) -> Any:
+    """`function(*statics, *tensors)` by a program of TensorFlow that is compiled once.
+
+    There is one program for each signature: TensorFlow warns of a function traced many times.
+
+    Args:
+        function: of a module's top level, so that what is compiled for it is found again.
+        statics: hashable arguments.
+        tensors: further arguments, structures of tensors.
+        by_xla: whether XLA compiles it.
+
+    Returns:
+        The structure of tensors the function gives.
+    """
+    import tensorflow as tf
+
+    flat = [ops.convert_to_tensor(x) for x in keras.tree.flatten(tensors)]
+    structure = _Structure(keras.tree.map_structure(lambda _: 0, tensors))
+    specs = tuple(tf.TensorSpec(x.shape, x.dtype) for x in flat)
+    program, like = _tf_program(function, statics, structure, specs, by_xla)
+    return keras.tree.pack_sequence_as(like, program(*flat))
+
+
+@cache
+def _tf_program(
+    function: Callable, statics: tuple, structure: _Structure, specs: tuple, by_xla: bool
+) -> tuple[Callable, Any]:
+    import tensorflow as tf
+
+    like: list[Any] = []
+
+    def run(*flat: Tensor) -> list[Tensor]:
+        outputs = function(*statics, *keras.tree.pack_sequence_as(structure.value, flat))
+        like[:] = [keras.tree.map_structure(lambda _: 0, outputs)]
+        return keras.tree.flatten(outputs)
+
+    program = tf.function(run, autograph=False, jit_compile=by_xla or None)
+    return program.get_concrete_function(*specs), like[0]
 
 
 def value_and_gradient(function: Callable, *arrays: Any) -> tuple[np.ndarray, tuple]:

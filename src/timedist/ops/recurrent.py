@@ -1,13 +1,12 @@
-"""The loops of recurrent layers, by a kernel of the backend where that beats Keras's own."""
+"""The loops of recurrent layers, by a faster way than Keras's own where there is one."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import keras
-from keras import ops
 
-from timedist.ops import compat
+from timedist.ops import compat, recurrent_scan, recurrent_torch
 
 Tensor = Any
 
@@ -15,11 +14,11 @@ Tensor = Any
 def by_kernel(
     layer: keras.layers.RNN, x: Tensor, start: list[Tensor], mask: Tensor | None, training: Any
 ) -> tuple[Tensor, Tensor, list[Tensor]] | None:
-    """What an LSTM or GRU makes of sequences, if a kernel can compute it and is faster.
+    """What an LSTM or GRU makes of sequences, if there is a faster way to compute it than Keras's.
 
     On torch Keras loops over the steps in Python, on the CPU always and with a mask everywhere;
-    torch's own kernel, with the layer's weights, is many times faster. On JAX and TensorFlow
-    nothing that was measured beats Keras's compiled scan.
+    torch's own kernel, with the layer's weights, is many times faster. On JAX and TensorFlow the
+    compiled loop of `recurrent_scan` has a gradient that is cheaper than the one derived.
 
     Args:
         layer: a built `keras.layers.LSTM` or `GRU`.
@@ -32,13 +31,19 @@ def by_kernel(
         The last output `(batch, units)`, the outputs `(batch, time, units)`, and the last states;
         `None` where the layer has to run by Keras.
     """
-    if compat.backend_name() != "torch" or not _is_plain(layer, x, training):
+    if not _is_plain(layer, x, training):
         return None
-    return _by_torch(layer, x, start, mask)
+    if compat.backend_name() == "torch":
+        outputs, states = recurrent_torch.run(layer, x, start, mask)
+    elif mask is None and recurrent_scan.is_faster(x):
+        outputs, states = recurrent_scan.run(layer, x, start)
+    else:
+        return None
+    return outputs[:, -1], outputs, states
 
 
 def _is_plain(layer: keras.layers.RNN, x: Tensor, training: Any) -> bool:
-    """Whether torch's kernel computes what the layer does."""
+    """Whether the layer is the usual one, which is what the kernels compute."""
     cell, activations = layer.cell, keras.activations
     usual = (
         cell.activation is activations.tanh
@@ -50,76 +55,4 @@ def _is_plain(layer: keras.layers.RNN, x: Tensor, training: Any) -> bool:
     drops = training and (cell.dropout or cell.recurrent_dropout)
     dtypes = {compat.dtype_of(x), cell.compute_dtype, cell.variable_dtype}
     alike = len(dtypes) == 1 and dtypes <= {"float32", "float64"}
-    return usual and not other and not drops and alike and not x.is_meta
-
-
-def _by_torch(
-    layer: keras.layers.RNN, x: Tensor, start: list[Tensor], mask: Tensor | None
-) -> tuple[Tensor, Tensor, list[Tensor]]:
-    import torch
-
-    is_lstm = isinstance(layer, keras.layers.LSTM)
-    weights = _torch_weights(layer.cell, is_lstm)
-    kernel: Any = torch.lstm if is_lstm else torch.gru
-    first = [state[None] for state in start]
-    before: Any = tuple(first) if is_lstm else first[0]
-    if mask is not None:
-        mask = ops.cast(mask, "bool")
-        outputs, states = _by_torch_masked(kernel, x, mask, before, weights)
-    else:
-        outputs, *states = kernel(x, before, weights, True, 1, 0.0, False, False, True)
-        states = [state[0] for state in states]
-    return outputs[:, -1], outputs, states
-
-
-def _torch_weights(cell: keras.Layer, is_lstm: bool) -> list[Tensor]:
-    """The weights in torch's layout: rows are gates, in torch's order, two biases."""
-    import torch
-
-    kernel, recurrent = cell.kernel.value, cell.recurrent_kernel.value
-    bias = cell.bias.value
-    biases = [bias, torch.zeros_like(bias)] if is_lstm else [bias[0], bias[1]]
-    weights = [kernel.T, recurrent.T, *biases]
-    if is_lstm:
-        return weights
-
-    # Keras: update, reset, candidate. torch: reset, update, candidate.
-    def swapped(w: Tensor) -> Tensor:
-        update, reset, candidate = torch.chunk(w, 3)
-        return torch.cat([reset, update, candidate])
-
-    return [swapped(w) for w in weights]
-
-
-def _by_torch_masked(
-    kernel: Any, x: Tensor, mask: Tensor, start: Any, weights: list[Tensor]
-) -> tuple[Tensor, list]:
-    """The steps that are there, moved together and packed; then each output at its place again."""
-    import torch
-    from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
-
-    time = mask.shape[1]
-    order = torch.argsort(~mask, dim=1, stable=True)
-    together = torch.take_along_dim(x, order[..., None], 1)
-    together = torch.where(torch.take_along_dim(mask, order, 1)[..., None], together, 0.0)
-    lengths = mask.sum(dim=1)
-    # Torch packs no empty sequence: one step is read, and then not looked at.
-    packed = pack_padded_sequence(
-        together, lengths.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False
-    )
-    sorted_start = keras.tree.map_structure(lambda s: s[:, packed.sorted_indices], start)
-    data, *states = kernel(
-        packed.data, packed.batch_sizes, sorted_start, weights, True, 1, 0.0, False, False
-    )
-    packed = packed._replace(data=data)
-    outputs, _ = pad_packed_sequence(packed, batch_first=True, total_length=time)
-    there = (lengths > 0)[:, None]
-    firsts = [s[0] for s in (start if isinstance(start, tuple) else (start,))]
-    ends = [
-        torch.where(there, state[0][packed.unsorted_indices], first)
-        for state, first in zip(states, firsts, strict=True)
-    ]
-    # At a masked step the output is that of the step before it; before the first there is none.
-    last = mask.long().cumsum(dim=1) - 1
-    outputs = torch.take_along_dim(outputs, last.clamp(min=0)[..., None], 1)
-    return torch.where((last >= 0)[..., None], outputs, 0.0), ends
+    return usual and not other and not drops and alike and not compat.is_placeholder(x)

@@ -14,6 +14,7 @@ import keras
 from keras import ops
 
 from timedist.ops import compat
+from timedist.ops.functional import tf_program
 
 Tensor = Any
 
@@ -38,19 +39,15 @@ def scan(
     """
     name = compat.backend_name()
     if name == "jax":
-        return _jax_scan()(step, start, constants, sequences, length, reverse)
+        return _jax_scan()(step, length, reverse, start, constants, sequences)
     if name == "torch":
-        return _all_states(step, start, constants, sequences, length, reverse)
+        return _all_states(step, length, reverse, start, constants, sequences)
     import tensorflow as tf
 
     if not tf.executing_eagerly():
-        return _all_states(step, start, constants, sequences, length, reverse)
-    given = (start, constants, sequences)
-    flat = [ops.convert_to_tensor(x) for x in keras.tree.flatten(given)]
-    structure = _Structure(keras.tree.map_structure(lambda _: 0, given))
-    specs = tuple(tf.TensorSpec(x.shape, x.dtype) for x in flat)
-    states = _tf_program(step, length, reverse, structure, specs)(*flat)
-    return keras.tree.pack_sequence_as(start, states)
+        return _all_states(step, length, reverse, start, constants, sequences)
+    statics, tensors = (step, length, reverse), (start, constants, sequences)
+    return tf_program(_all_states, statics, tensors)
 
 
 def loop(
@@ -81,19 +78,6 @@ def loop(
         if not tf.executing_eagerly():
             return _tf_loop(step, start, sequences, length, reverse)
     return _eager_loop(step, start, sequences, length, reverse)
-
-
-class _Structure:
-    """A structure without its tensors, to find what is compiled for it."""
-
-    def __init__(self, value: Any):
-        self.value = value
-
-    def __eq__(self, other: Any) -> bool:
-        return isinstance(other, _Structure) and self.value == other.value
-
-    def __hash__(self) -> int:
-        return hash(repr(self.value))
 
 
 def _eager_loop(
@@ -158,7 +142,7 @@ def _tf_outputs(stepped: Callable, state: list, entries: list) -> Any:
 
 
 def _all_states(
-    step: Callable, start: Any, constants: Any, sequences: Any, length: int, reverse: bool
+    step: Callable, length: int, reverse: bool, start: Any, constants: Any, sequences: Any
 ) -> Any:
     def both(state: Any, entries: Any) -> tuple:
         state = step(state, constants, entries)
@@ -171,19 +155,4 @@ def _all_states(
 def _jax_scan() -> Callable:
     import jax
 
-    return jax.jit(_all_states, static_argnums=(0, 4, 5))
-
-
-@cache
-def _tf_program(
-    step: Callable, length: int, reverse: bool, structure: _Structure, specs: tuple
-) -> Callable:
-    """One program for each signature: TensorFlow warns of a function that is traced many times."""
-    import tensorflow as tf
-
-    def run(*flat: Tensor) -> list[Tensor]:
-        start, constants, sequences = keras.tree.pack_sequence_as(structure.value, flat)
-        states = _all_states(step, start, constants, sequences, length, reverse)
-        return keras.tree.flatten(states)
-
-    return tf.function(run, autograph=False).get_concrete_function(*specs)
+    return jax.jit(_all_states, static_argnums=(0, 1, 2))

@@ -1,0 +1,230 @@
+r"""LSTM and GRU as one compiled loop, with its gradient written out, for JAX and TensorFlow.
+
+Of both cells a step is one product $p_t = [x_t, h_{t-1}] M + m$ and a pointwise function of $p_t$
+and the states. A derived gradient adds to that of $M$ at every step; here the loop backwards only
+carries the states, with pointwise factors computed before it for all steps at once, and the
+gradient of $M$ is one product after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import keras
+from keras import ops
+
+from timedist.ops import compat, scans
+from timedist.ops.functional import tf_program
+
+Tensor = Any
+States = tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The pointwise part of a cell and its derivative; `h`, the output, is the first state.
+
+    Attributes:
+        forward: `forward(p, states)` gives the next states.
+        factors: `factors(p, before, after)`, of all steps at once, gives what `backward` needs.
+        backward: `backward(gradients of the states, factors of the step)` gives the gradient of `p`
+            and those of the states before, without what comes to `h` by `p`.
+    """
+
+    forward: Callable
+    factors: Callable
+    backward: Callable
+
+
+# --- the cells -----------------------------------------------------------------------------------
+
+
+def _sigmoid(x: Tensor) -> Tensor:
+    return 0.5 + 0.5 * ops.tanh(0.5 * x)
+
+
+def _lstm_gates(p: Tensor) -> list[Tensor]:
+    i, f, g, o = ops.split(p, 4, axis=-1)
+    return [_sigmoid(i), _sigmoid(f), ops.tanh(g), _sigmoid(o)]
+
+
+def _lstm_forward(p: Tensor, states: States) -> States:
+    i, f, g, o = _lstm_gates(p)
+    c = f * states[1] + i * g
+    return o * ops.tanh(c), c
+
+
+def _lstm_factors(p: Tensor, before: States, after: States) -> States:
+    i, f, g, o = _lstm_gates(p)
+    squashed = ops.tanh(after[1])
+    of_c = [g * i * (1.0 - i), before[1] * f * (1.0 - f), i * (1.0 - g * g)]
+    of_p = ops.concatenate([*of_c, squashed * o * (1.0 - o)], axis=-1)
+    return of_p, o * (1.0 - squashed * squashed), f
+
+
+def _lstm_backward(gradients: States, factors: States) -> tuple[Tensor, States]:
+    (dh, dc), (of_p, of_h, f) = gradients, factors
+    dc = dc + dh * of_h
+    return ops.concatenate([dc, dc, dc, dh], axis=-1) * of_p, (ops.zeros_like(dh), dc * f)
+
+
+def _gru_gates(p: Tensor) -> list[Tensor]:
+    """Update, reset, candidate, and the recurrent part of the candidate."""
+    z, r, g, recurrent = ops.split(p, 4, axis=-1)
+    r = _sigmoid(r)
+    return [_sigmoid(z), r, ops.tanh(g + r * recurrent), recurrent]
+
+
+def _gru_forward(p: Tensor, states: States) -> States:
+    z, _, g, _ = _gru_gates(p)
+    return (z * states[0] + (1.0 - z) * g,)
+
+
+def _gru_factors(p: Tensor, before: States, after: States) -> States:
+    del after
+    z, r, g, recurrent = _gru_gates(p)
+    of_g = (1.0 - z) * (1.0 - g * g)
+    of_z, of_r = (before[0] - g) * z * (1.0 - z), of_g * recurrent * r * (1.0 - r)
+    return ops.concatenate([of_z, of_r, of_g, of_g * r], axis=-1), z
+
+
+def _gru_backward(gradients: States, factors: States) -> tuple[Tensor, States]:
+    (dh,), (of_p, z) = gradients, factors
+    return ops.concatenate([dh] * 4, axis=-1) * of_p, (dh * z,)
+
+
+LSTM = Cell(_lstm_forward, _lstm_factors, _lstm_backward)
+GRU = Cell(_gru_forward, _gru_factors, _gru_backward)
+
+
+def _lstm_weights(cell: keras.Layer) -> tuple[Tensor, Tensor]:
+    kernel, recurrent = (ops.convert_to_tensor(w) for w in (cell.kernel, cell.recurrent_kernel))
+    return ops.concatenate([kernel, recurrent], axis=0), ops.convert_to_tensor(cell.bias)
+
+
+def _gru_weights(cell: keras.Layer) -> tuple[Tensor, Tensor]:
+    """The candidate's parts of input and state stand apart: the reset gate is between them."""
+    units = cell.units
+    kernel, recurrent = (ops.convert_to_tensor(w) for w in (cell.kernel, cell.recurrent_kernel))
+    gates = ops.concatenate([kernel[:, : 2 * units], recurrent[:, : 2 * units]], axis=0)
+    of_input, of_state = kernel[:, 2 * units :], recurrent[:, 2 * units :]
+    candidate = ops.concatenate([of_input, ops.zeros_like(of_state)], axis=0)
+    carried = ops.concatenate([ops.zeros_like(of_input), of_state], axis=0)
+    bias = ops.convert_to_tensor(cell.bias)
+    shared = bias[0, : 2 * units] + bias[1, : 2 * units]
+    biases = [shared, bias[0, 2 * units :], bias[1, 2 * units :]]
+    return ops.concatenate([gates, candidate, carried], axis=1), ops.concatenate(biases)
+
+
+# --- the loops -----------------------------------------------------------------------------------
+
+
+def _forward(cell: Cell, x: Tensor, start: States, m: Tensor, bias: Tensor) -> tuple:
+    """The states of all steps, each `(time, batch, units)`, and `p` of all steps."""
+
+    def step(states: States, entry: Tensor) -> tuple:
+        p = ops.matmul(ops.concatenate([entry, states[0]], axis=-1), m) + bias
+        states = cell.forward(p, states)
+        return states, (states, p)
+
+    return scans.loop(step, start, x, x.shape[0])[1]
+
+
+def _backward(
+    cell: Cell, given: tuple, kept: tuple, d_outputs: Tensor, d_last: States
+) -> tuple[Tensor, States, Tensor, Tensor]:
+    """The gradients of the inputs, the first states, and the weights."""
+    (x, start, m, _), (after, p) = given, kept
+    width = x.shape[-1]
+    before = tuple(
+        ops.concatenate([first[None], states[:-1]], axis=0)
+        for first, states in zip(start, after, strict=True)
+    )
+    carried = ops.transpose(m[width:])
+
+    def step(gradients: States, entries: tuple) -> tuple:
+        d_output, factors = entries
+        dp, (dh, *others) = cell.backward((gradients[0] + d_output, *gradients[1:]), factors)
+        return (dh + ops.matmul(dp, carried), *others), dp
+
+    entries = (d_outputs, cell.factors(p, before, after))
+    d_start, dp = scans.loop(step, d_last, entries, x.shape[0], reverse=True)
+    read = ops.concatenate([x, before[0]], axis=-1)
+    flat = ops.reshape(dp, (-1, dp.shape[-1]))
+    dm = ops.matmul(ops.transpose(ops.reshape(read, (-1, read.shape[-1]))), flat)
+    dx = ops.reshape(ops.matmul(flat, ops.transpose(m[:width])), ops.shape(x))
+    return dx, d_start, dm, ops.sum(flat, axis=0)
+
+
+def is_faster(x: Tensor) -> bool:
+    """Whether this loop beats Keras's: on CPUs, compiled, with a known number of steps.
+
+    On GPUs Keras has cuDNN's.
+    """
+    if compat.backend_name() == "jax":
+        import jax
+
+        return jax.default_backend() == "cpu"
+    import tensorflow as tf
+
+    compiled = not tf.executing_eagerly() and None not in (x.shape[1], x.shape[2])
+    return compiled and not tf.config.list_physical_devices("GPU")
+
+
+def run(layer: keras.layers.RNN, x: Tensor, start: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    """The outputs `(batch, time, units)` and last states of a plain LSTM or GRU."""
+    is_lstm = isinstance(layer, keras.layers.LSTM)
+    cell, weights = (LSTM, _lstm_weights) if is_lstm else (GRU, _gru_weights)
+    looped = _jax_loop(cell) if compat.backend_name() == "jax" else _tf_loop(cell)
+    swapped = ops.swapaxes(x, 0, 1)
+    outputs, states = looped(swapped, tuple(start), *weights(layer.cell))
+    return ops.swapaxes(outputs, 0, 1), list(states)
+
+
+def _ends(after: States) -> States:
+    return tuple(states[-1] for states in after)
+
+
+@cache
+def _jax_loop(cell: Cell) -> Callable:
+    import jax
+
+    @jax.custom_vjp
+    def looped(x: Tensor, start: States, m: Tensor, bias: Tensor) -> tuple:
+        after, _ = _forward(cell, x, start, m, bias)
+        return after[0], _ends(after)
+
+    def forward(*given: Any) -> tuple:
+        kept = _forward(cell, *given)
+        return (kept[0][0], _ends(kept[0])), (given, kept)
+
+    def backward(residuals: tuple, gradients: tuple) -> tuple:
+        return _backward(cell, *residuals, *gradients)
+
+    looped.defvjp(forward, backward)
+    return jax.jit(looped)
+
+
+def _tf_loop(cell: Cell) -> Callable:
+    import tensorflow as tf
+
+    @tf.custom_gradient
+    def flat_loop(x: Tensor, m: Tensor, bias: Tensor, *start: Tensor) -> tuple:
+        given = (x, start, m, bias)
+        after, p = tf_program(_forward, (cell,), given, by_xla=True)
+
+        def backward(d_outputs: Tensor, *d_last: Tensor) -> tuple:
+            gradients = (given, (after, p), d_outputs, d_last)
+            dx, d_start, dm, d_bias = tf_program(_backward, (cell,), gradients, by_xla=True)
+            return dx, dm, d_bias, *d_start
+
+        return (after[0], *_ends(after)), backward
+
+    def looped(x: Tensor, start: States, m: Tensor, bias: Tensor) -> tuple:
+        outputs, *states = flat_loop(x, m, bias, *start)
+        return outputs, states
+
+    return looped
