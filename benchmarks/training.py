@@ -1,5 +1,7 @@
 """One training step of a recurrent network: batch 64, 100 steps, 8 inputs, LSTM(64), 3 outputs."""
 
+from dataclasses import replace
+
 from benchmarks.pairs import Pair, Section, Side
 
 BATCH, STEPS, INPUTS, UNITS, OUTPUTS, BATCHES = 64, 100, 8, 64, 3, 64
@@ -82,6 +84,42 @@ def point(core="timedist"):
     return fitted(network([keras.layers.Dense(OUTPUTS)], "mse", core))
 
 
+def recurrent_part(core="timedist"):
+    """Nothing but the recurrent layer, forwards and backwards, as often as in an epoch."""
+    import keras
+
+    from timedist.layers import LSTM
+    from timedist.ops.functional import compiled_gradient
+
+    layer = {"timedist": LSTM, "keras": keras.layers.LSTM}[core](UNITS, return_sequences=True)
+    x = keras.ops.convert_to_tensor(data()[0][:BATCH])
+    layer.build(x.shape)
+    weights = [keras.ops.convert_to_tensor(w) for w in layer.weights]
+
+    def total(*weights):
+        with keras.StatelessScope(zip(layer.weights, weights, strict=True)):
+            return keras.ops.sum(keras.ops.square(layer(x)))
+
+    gradient = compiled_gradient(total)
+
+    def run():
+        for _ in range(BATCHES):
+            keras.ops.convert_to_numpy(gradient(*weights)[0])
+
+    return run
+
+
+def least():
+    """An epoch of a model of one weight: what Keras's `fit` takes by itself."""
+    import keras
+    import numpy as np
+
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+    model.compile("adam", "mse")
+    x = np.zeros((BATCHES * BATCH, 1), "float32")
+    return lambda: model.fit(x, x, batch_size=BATCH, shuffle=False, verbose=0)
+
+
 def tfp():
     """`tfp.layers` on tf_keras."""
     import tensorflow_probability as tfp
@@ -139,6 +177,9 @@ def sections():
     yield Section("Heads", f"{net} The other side has another loss.", tuple(_of_heads()))
     yield Section("Networks", f"{net} The other side is another library.", tuple(_of_networks()))
 
+    text = "The time of a part of the step, and that of the whole: what is left is the rest."
+    yield Section("Where a training step goes", f"{net} {text}", tuple(_of_parts()))
+
 
 def _pair(what, ours, theirs, most=None):
     return Pair(what, ours, theirs, most, per=BATCHES)
@@ -168,3 +209,10 @@ def _of_networks():
         bare = side("torch.nn.LSTM", "bare_torch", None, "torch")
         most = 1.1 if backend == "torch" else None
         yield _pair(f"against bare PyTorch, {backend}", _mine(backend), bare, most)
+
+
+def _of_parts():
+    for backend in BACKENDS:
+        for what, function in (("the recurrent layer", "recurrent_part"), ("Keras's fit", "least")):
+            part = side(what, function, backend, "keras")
+            yield _pair(f"{what} by itself, {backend}", part, replace(_mine(backend), name="all"))

@@ -17,9 +17,11 @@ class LSTM(keras.layers.LSTM):
     """`keras.layers.LSTM` by a faster loop: the same arguments, weights and numbers.
 
     On torch it runs by torch's own kernel, masks, states and gradients included, where Keras loops
-    over the steps in Python; layers with other activations, without bias, backwards or in half
-    precision, and training with dropout inside the cell, run by Keras as before. On JAX and
-    TensorFlow it is Keras's layer.
+    over the steps in Python. On CPUs on JAX and, compiled, on TensorFlow it runs by one loop whose
+    gradient is written out; on JAX it can't be differentiated forwards (`jax.jvp`) then. What runs
+    by Keras as before: layers with other activations, without bias, backwards or in half precision,
+    training with dropout inside the cell, and on JAX and TensorFlow masked sequences; on TensorFlow
+    a number of steps that is not known in advance, too.
 
     Arguments, result and errors as for `keras.layers.LSTM`.
 
