@@ -29,6 +29,7 @@ from timedist.ops.elementary import (  # noqa: F401
     minimum,
     sin,
     sinh,
+    sort,
     tan,
     tanh,
     where,
