@@ -7,7 +7,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import training
+from benchmarks import feeding, scores, startup, time_distributed, training
 from benchmarks.pairs import compared, machine
 
 HEADER = """# How fast it is
@@ -21,7 +21,7 @@ TABLE = """
 | what | TimeDist | the other | ratio | wanted | reached |
 |---|---:|---:|---:|---:|---|
 """
-MODULES = (training,)
+MODULES = (training, time_distributed, scores, startup, feeding)
 
 
 def measured(section, rounds):

@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+BACKENDS = ("jax", "tensorflow", "torch")
 ROOT = Path(__file__).parents[1]
 PACKAGES = {"tensorflow": ("tensorflow", "tensorflow-cpu")}
 

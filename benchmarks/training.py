@@ -1,9 +1,8 @@
 """One training step of a recurrent network: batch 64, 100 steps, 8 inputs, LSTM(64), 3 outputs."""
 
-from benchmarks.pairs import Pair, Section, Side
+from benchmarks.pairs import BACKENDS, Pair, Section, Side
 
 BATCH, STEPS, INPUTS, UNITS, OUTPUTS, BATCHES = 64, 100, 8, 64, 3, 16
-BACKENDS = ("jax", "tensorflow", "torch")
 COMPONENTS = 3
 
 
