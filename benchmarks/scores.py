@@ -169,8 +169,8 @@ def sections():
     yield Section("Scores", text, tuple(_of_scores()))
     text = (
         f"Functions of `timedist.ops` at {NUMBER} numbers in float32. The incomplete functions "
-        "give the logarithms of both tails, on either side. On TensorFlow both are compiled by XLA, "
-        "as Keras compiles a model."
+        "give the logarithms of both tails, on either side. On TensorFlow both are compiled by "
+        "XLA, as Keras compiles a model."
     )
     yield Section("Special functions", text, tuple(_of_functions()))
 
