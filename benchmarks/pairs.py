@@ -163,7 +163,8 @@ class Worker:
             stderr=subprocess.DEVNULL,
             text=True,
         )
-        self.side, self.first = side, self._answer()
+        self.side = side
+        self.first = self._answer()
 
     def _answer(self):
         line = self.process.stdout.readline()

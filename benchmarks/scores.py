@@ -52,14 +52,15 @@ def crps(library, targets):
 
 
 def of_scoringrules(y, members):
-    """Its default estimator, by one sort."""
+    """Its default estimator, by one sort; on TensorFlow, where that fails, another by one sort."""
     import keras
     import scoringrules
 
-    backend, in_order = keras.backend.backend(), False
+    backend, options = keras.backend.backend(), {}
     if backend == "tensorflow":  # its own sort there is for ensembles of one target
-        members, in_order = keras.ops.sort(members, axis=-1), True
-    return scoringrules.crps_ensemble(y, members, sorted_ensemble=in_order, backend=backend)
+        members = keras.ops.sort(members, axis=-1)
+        options = {"estimator": "pwm", "sorted_ensemble": True}
+    return scoringrules.crps_ensemble(y, members, backend=backend, **options)
 
 
 def of_all_pairs(y, members):
