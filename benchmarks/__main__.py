@@ -7,7 +7,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import training
+from benchmarks import feeding, generation, scaling, scores, startup, time_distributed, training
 from benchmarks.pairs import compared, machine
 
 HEADER = """# How fast it is
@@ -21,26 +21,43 @@ TABLE = """
 | what | TimeDist | the other | ratio | wanted | reached |
 |---|---:|---:|---:|---:|---|
 """
-MODULES = (training,)
+CURVES = """
+| what | sizes | time | exponent | wanted | reached |
+|---|---|---|---:|---:|---|
+"""
+MODULES = (training, time_distributed, scores, startup, feeding, scaling, generation)
 
 
 def measured(section, rounds):
-    """The text of a section, its table printed as it grows."""
-    print(f"\n## {section.title}", TABLE, sep="\n", end="", flush=True)
-    rows = []
-    for pair in section.pairs:
-        rows.append(compared(pair, rounds).row())
-        print(rows[-1], flush=True)
-    return f"\n## {section.title}\n\n{section.text}\n{TABLE}" + "\n".join(rows) + "\n"
+    """The text of a section, its tables printed as they grow."""
+    text = f"\n## {section.title}\n\n{section.text}\n"
+    print(f"\n## {section.title}")
+    if section.pairs:
+        text += table(TABLE, (compared(pair, rounds).row() for pair in section.pairs))
+    if section.curves:
+        text += table(CURVES, (curve.row() for curve in section.curves))
+    return text
+
+
+def table(head, rows):
+    """A table, each row printed when it is there."""
+    print(head, end="", flush=True)
+    for row in rows:
+        print(row, flush=True)
+        head += f"{row}\n"
+    return head
 
 
 def chosen(only):
-    """The sections, with those of their pairs whose names have `only` in them."""
+    """The sections, with what of them has `only` in its name."""
     sections = [section for module in MODULES for section in module.sections()]
     for section in sections:
-        pairs = tuple(p for p in section.pairs if only in f"{section.title}: {p.what}")
-        if pairs:
-            yield replace(section, pairs=pairs)
+        pairs, curves = (
+            tuple(each for each in row if only in f"{section.title}: {each.what}")
+            for row in (section.pairs, section.curves)
+        )
+        if pairs or curves:
+            yield replace(section, pairs=pairs, curves=curves)
 
 
 def main():
@@ -51,7 +68,7 @@ def main():
     parser.add_argument("--page", type=Path, help="where to write the tables")
     options = parser.parse_args()
     sections = list(chosen(options.only))
-    sides = [s for section in sections for p in section.pairs for s in (p.ours, p.theirs)]
+    sides = [side for section in sections for side in section.sides]
     where = machine({name: None for side in sides for name in side.packages})
     print(where)
     parts = [measured(section, options.rounds) for section in sections]

@@ -1,32 +1,12 @@
 """What it costs to generate: seconds for one batch against horizon, paths and series.
 
-    KERAS_BACKEND=jax python benchmarks/generation.py --plot docs/generation_jax.png
-
-Every setting is compiled by a first call, which is not counted; then the median of `--repeats`
-calls counts. The exponent is the slope of log seconds over log size through the upper half of the
-sizes: 1 is linear.
+KERAS_BACKEND=jax python -m benchmarks.generation --plot docs/generation_cost.png
 """
 
 import argparse
-import importlib.metadata
-import os
-import platform
-import statistics
-import time
 
-import keras
-import numpy as np
-
-from timedist.layers import IndependentNormal, MixtureNormal
-from timedist.sequence import (
-    AutoregressiveRNN,
-    AutoregressiveTransformer,
-    AutoregressiveWaveNet,
-    MixtureDensityRNN,
-    RecurrentVAE,
-    Rollout,
-    VariationalRNN,
-)
+from benchmarks.pairs import Curve, Section, Side, exponent, machine
+from benchmarks.scaling import times
 
 FIXED = {"horizon": 48, "paths": 64, "series": 16}
 SIZES = {
@@ -35,12 +15,25 @@ SIZES = {
     "series": (16, 32, 64, 128, 256),
 }
 CONTEXT = 48
+NAMES = (
+    "AutoregressiveRNN",
+    "AutoregressiveTransformer",
+    "AutoregressiveWaveNet",
+    "MixtureDensityRNN",
+    "VariationalRNN",
+    "RecurrentVAE",
+)
 
 
 def of_series(kind, **options):
     """A function that makes one that generates by a model of series."""
 
     def made(horizon, paths, series):
+        import numpy as np
+
+        from timedist.layers import MixtureNormal
+        from timedist.sequence import Rollout
+
         model = kind(MixtureNormal(3), lags=(1, 2, 24), context_length=CONTEXT, **options)
         past = {
             "target": np.random.default_rng(0).gamma(3.0, 2.0, (series, 24 + CONTEXT)),
@@ -58,6 +51,8 @@ def of_prefixes(model):
     """The same by a model of sequences of vectors, after prefixes."""
 
     def made(horizon, paths, series):
+        import numpy as np
+
         prefix = np.zeros((series, CONTEXT, 2), "float32")
         if not model.built:
             model.build((None, None, 2))
@@ -78,45 +73,61 @@ def from_nothing(model):
     return made
 
 
-MODELS = {
-    "AutoregressiveRNN": of_series(AutoregressiveRNN, units=32),
-    "AutoregressiveTransformer": of_series(AutoregressiveTransformer, units=32, window=CONTEXT),
-    "AutoregressiveWaveNet": of_series(AutoregressiveWaveNet, units=32),
-    "MixtureDensityRNN": of_prefixes(MixtureDensityRNN(2, 3, units=32)),
-    "VariationalRNN": of_prefixes(VariationalRNN(IndependentNormal(2), 4, units=32)),
-    "RecurrentVAE": from_nothing(RecurrentVAE(IndependentNormal(2), 4, units=32)),
-}
+def models():
+    """Functions of horizon, paths and series that make what generates."""
+    from timedist import sequence
+    from timedist.layers import IndependentNormal
+
+    return {
+        "AutoregressiveRNN": of_series(sequence.AutoregressiveRNN, units=32),
+        "AutoregressiveTransformer": of_series(
+            sequence.AutoregressiveTransformer, units=32, window=CONTEXT
+        ),
+        "AutoregressiveWaveNet": of_series(sequence.AutoregressiveWaveNet, units=32),
+        "MixtureDensityRNN": of_prefixes(sequence.MixtureDensityRNN(2, 3, units=32)),
+        "VariationalRNN": of_prefixes(sequence.VariationalRNN(IndependentNormal(2), 4, units=32)),
+        "RecurrentVAE": from_nothing(sequence.RecurrentVAE(IndependentNormal(2), 4, units=32)),
+    }
 
 
-def seconds(generate, repeats):
-    """The median time of a call that has been compiled."""
-    generate()
-    found = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        generate()
-        found.append(time.perf_counter() - start)
-    return statistics.median(found)
+def curve(model, varied, sizes):
+    """A function that gives the seconds for each size of what is varied."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    make = models()[model]
+    return lambda: times(lambda size: make(**{**FIXED, varied: size}), sizes)
 
 
-def exponent(sizes, times):
-    """The slope through the upper half, on logarithmic axes."""
-    upper = slice(len(sizes) // 2, None)
-    return float(np.polyfit(np.log(sizes[upper]), np.log(times[upper]), 1)[0])
+def sections():
+    """Every model, on JAX."""
+    fixed = ", ".join(f"{name} {size}" for name, size in FIXED.items())
+    text = (
+        f"Seconds to generate one batch, with {fixed} where nothing else is said; the transformer "
+        f"looks back at {CONTEXT} steps."
+    )
+    curves = [
+        Curve(f"{model}: {varied}", _side(model, varied), sizes)
+        for model in NAMES
+        for varied, sizes in SIZES.items()
+    ]
+    yield Section("Generation", text, curves=tuple(curves))
 
 
-def measured(names, repeats):
+def _side(model, varied):
+    arguments = {"model": model, "varied": varied}
+    return Side("TimeDist", "benchmarks.generation:curve", "jax", ("keras", "jax"), arguments)
+
+
+def measured(names):
     """Times by model and what is varied."""
     table = {}
     for name in names:
         for varied, sizes in SIZES.items():
-            settings = [{**FIXED, varied: size} for size in sizes]
-            times = [seconds(MODELS[name](**setting), repeats) for setting in settings]
-            table[name, varied] = times
-            numbers = "".join(f"{1000 * t:>9.1f}" for t in times)
-            slope = exponent(sizes, times)
+            found = table[name, varied] = curve(name, varied, sizes)()
+            numbers = "".join(f"{1000 * t:>9.1f}" for t in found)
+            slope = exponent(sizes, found)
             print(f"{name:<26}{varied:<9}{numbers}  ms   exponent {slope:.2f}", flush=True)
-            keras.backend.clear_session()
     return table
 
 
@@ -126,10 +137,10 @@ def plot(path, table, title):
 
     figure, axes = plt.subplots(1, len(SIZES), figsize=(11, 3.6), sharey=True, layout="constrained")
     for axis, (varied, sizes) in zip(axes, SIZES.items(), strict=True):
-        for (name, what), times in table.items():
+        for (name, what), found in table.items():
             if what == varied:
-                slope = exponent(sizes, times)
-                axis.loglog(sizes, times, "o-", ms=3, label=f"{name}: {slope:.2f}")
+                slope = exponent(sizes, found)
+                axis.loglog(sizes, found, "o-", ms=3, label=f"{name}: {slope:.2f}")
         others = ", ".join(f"{name} {size}" for name, size in FIXED.items() if name != varied)
         axis.set(xlabel=varied, title=f"{varied} ({others})")
         axis.set_xticks(sizes, sizes)
@@ -141,26 +152,17 @@ def plot(path, table, title):
     figure.savefig(path, dpi=110)
 
 
-def versions():
-    """What is measured, where."""
-    backend = keras.backend.backend()
-    package = "tensorflow-cpu" if backend == "tensorflow" else backend
-    found = [f"python {platform.python_version()}"]
-    for name in ("timedist", "keras", package):
-        found.append(f"{name} {importlib.metadata.version(name)}")
-    return f"{backend}: {', '.join(found)}; {os.cpu_count()} CPUs"
-
-
 def main():
     """Print the table, and draw it."""
+    import keras
+
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
-    parser.add_argument("--repeats", type=int, default=5, help="calls of which the median counts")
+    parser.add_argument("--models", nargs="+", default=NAMES, choices=NAMES)
     parser.add_argument("--plot", help="where to write a picture")
     options = parser.parse_args()
-    title = versions()
+    title = machine(("keras", keras.backend.backend()))
     print(title)
-    table = measured(options.models, options.repeats)
+    table = measured(options.models)
     if options.plot:
         plot(options.plot, table, title)
 

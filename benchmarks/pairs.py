@@ -1,15 +1,17 @@
-"""Comparisons of two sides in one run: A B A B, medians, and the ratio between them."""
+"""Comparisons of two sides in one run: A B A B, medians, and their ratio; and curves of one."""
 
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import statistics
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+BACKENDS = ("jax", "tensorflow", "torch")
 ROOT = Path(__file__).parents[1]
 PACKAGES = {"tensorflow": ("tensorflow", "tensorflow-cpu")}
 
@@ -60,12 +62,54 @@ class Pair:
 
 
 @dataclass(frozen=True)
+class Curve:
+    """How the time of one side grows with a size.
+
+    Attributes:
+        what: a line of the table.
+        side: its function takes `sizes` and gives one that returns the seconds for each.
+        sizes: in ascending order.
+        most: the greatest exponent that is good enough.
+    """
+
+    what: str
+    side: Side
+    sizes: tuple[int, ...]
+    most: float = 1.05
+
+    def row(self):
+        """A line of the table, measured."""
+        worker = Worker(replace(self.side, arguments={**self.side.arguments, "sizes": self.sizes}))
+        worker.close()
+        found = worker.first["value"]
+        slope = exponent(self.sizes, found)
+        reached = "yes" if round(slope, 2) <= self.most else "no"
+        ends = f"{_rounded(1e3 * found[0])} ms to {_rounded(1e3 * found[-1])} ms"
+        sizes = f"{self.sizes[0]} to {self.sizes[-1]}"
+        return f"| {self.what} | {sizes} | {ends} | {slope:.2f} | {self.most:g} | {reached} |"
+
+
+def exponent(sizes, figures):
+    """The slope through the upper half of the sizes, on logarithmic axes: 1 is linear."""
+    upper = slice(len(sizes) // 2, None)
+    x, y = ([math.log(number) for number in numbers[upper]] for numbers in (sizes, figures))
+    return statistics.linear_regression(x, y).slope
+
+
+@dataclass(frozen=True)
 class Section:
-    """Comparisons that belong together: a heading, what they measure, and the pairs."""
+    """What belongs together: a heading, what is measured, and the pairs or the curves."""
 
     title: str
     text: str
-    pairs: tuple[Pair, ...]
+    pairs: tuple[Pair, ...] = ()
+    curves: tuple[Curve, ...] = ()
+
+    @property
+    def sides(self):
+        """Every side of it."""
+        pairs = [side for pair in self.pairs for side in (pair.ours, pair.theirs)]
+        return [*pairs, *(curve.side for curve in self.curves)]
 
 
 @dataclass(frozen=True)

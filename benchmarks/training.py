@@ -2,10 +2,9 @@
 
 from dataclasses import replace
 
-from benchmarks.pairs import Pair, Section, Side
+from benchmarks.pairs import BACKENDS, Pair, Section, Side
 
 BATCH, STEPS, INPUTS, UNITS, OUTPUTS, BATCHES = 64, 100, 8, 64, 3, 64
-BACKENDS = ("jax", "tensorflow", "torch")
 COMPONENTS = 3
 
 

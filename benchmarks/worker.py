@@ -2,9 +2,9 @@
 
     python -m benchmarks.worker benchmarks.training:ours '{"head": "normal"}'
 
-The function named gives one of no arguments, which is what is timed; a number it returns is a
-figure too. Each line on the standard input makes it run once; the figures are written to the
-standard output.
+The function named gives one of no arguments, which is what is timed; a number it returns, or a list
+of them, is a figure too. Each line on the standard input makes it run once; the figures are written
+to the standard output.
 """
 
 import importlib
@@ -31,7 +31,7 @@ def main():
         start = time.perf_counter()
         value = run()
         figures = {"seconds": time.perf_counter() - start, "megabytes": peak()}
-        if isinstance(value, float):
+        if isinstance(value, (float, list)):
             figures["value"] = value
         print(json.dumps(figures), file=answers, flush=True)
 

@@ -52,19 +52,36 @@ def test_unknown_backend(monkeypatch, capsys):
 def test_missing_packages_say_what_to_install(missing, extra, monkeypatch, capsys):
     monkeypatch.setenv("KERAS_BACKEND", BACKEND)
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
-    for name in [name for name in sys.modules if name.startswith("timedist.forecasting")]:
+    # The options need typer only, what the commands do needs the rest.
+    home = "timedist_cli.commands" if missing == "typer" else "timedist.forecasting"
+    for name in [name for name in sys.modules if name.startswith(home)]:
         monkeypatch.delitem(sys.modules, name)
     error = ModuleNotFoundError(f"No module named {missing!r}", name=missing)
 
     class Missing:
         def find_spec(self, name, path=None, target=None):
-            if name.startswith("timedist.forecasting"):
+            if name.startswith(home):
                 raise error
 
     monkeypatch.setattr(sys, "meta_path", [Missing(), *sys.meta_path])
-    assert stopped(monkeypatch, capsys, "fit") == (
+    assert stopped(monkeypatch, capsys, "fit", "data.csv", "-o", "model") == (
         f'timedist: {missing} is not installed: pip install "timedist[{extra}]"'
     )
+
+
+def test_help_needs_no_keras():
+    script = """
+import sys, timedist_cli
+sys.argv = ["timedist", "fit", "--help"]
+try:
+    timedist_cli.main()
+except SystemExit as ended:
+    assert not ended.code
+assert not {"keras", "numpy", "timedist"} & set(sys.modules)
+"""
+    done = command("-c", script, program=(sys.executable,))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "--horizon" in done.stdout
 
 
 def command(*arguments, program=(str(SCRIPT),), **environment):

@@ -2,6 +2,6 @@
 
 import sys
 
-from timedist.forecasting.cli import run
+from timedist_cli.commands import run
 
 sys.exit(run())

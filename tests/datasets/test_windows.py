@@ -78,3 +78,37 @@ def test_epochs_differ_and_can_be_repeated(windows):
     first.on_epoch_end()
     assert (start != first[0][1]).any()
     np.testing.assert_array_equal(first[0][1], batches(windows, epoch=1)[0][1])
+
+
+@pytest.fixture
+def on_disk(tmp_path):
+    """The same series in a file."""
+    values = np.concatenate(SERIES).astype("float32")
+    values.tofile(tmp_path / "values")
+    mapped = np.memmap(tmp_path / "values", "float32", mode="r")
+    return SeriesWindows.flat(mapped, [len(one) for one in SERIES], STARTS, FEATURES, first=-2)
+
+
+def test_windows_from_a_file_are_the_same(windows, on_disk):
+    assert isinstance(on_disk.values, np.memmap)
+    every = [(s, a) for s, one in enumerate(SERIES) for a in range(len(one) + 1)]
+    for series, at in (np.array(every).T, np.array([[0], [12]])):
+        before = HISTORY + CONTEXT
+        found = on_disk.target(series, at, before, 0)
+        assert type(found) is np.ndarray
+        assert found.dtype == np.float32
+        np.testing.assert_array_equal(found, windows.target(series, at, before, 0))
+    for (inputs, target), (expected, wanted) in zip(
+        map(batches(on_disk).__getitem__, range(3)),
+        map(batches(windows).__getitem__, range(3)),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(target, wanted)
+        for name, value in inputs.items():
+            assert type(value) is np.ndarray
+            np.testing.assert_array_equal(value, expected[name])
+
+
+def test_lengths_that_do_not_add_up():
+    with pytest.raises(ValueError, match="add up to 3, but there are 4 values"):
+        SeriesWindows.flat(np.zeros(4), [1, 2], STARTS[:2], FEATURES, first=-2)

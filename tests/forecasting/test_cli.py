@@ -11,7 +11,9 @@ import pytest
 from frames import TINY, columns, polars_frame
 
 from timedist.forecasting import Forecaster, cli, files, storage
-from timedist.forecasting.forecaster import HEADS
+from timedist.forecasting.forecaster import HEADS, NETWORKS
+from timedist.forecasting.quantiles import LEVELS
+from timedist_cli import commands
 
 LENGTH = 60
 SMALL = {name: TINY[name] for name in ("lags", "units", "steps_per_epoch", "batch_size")}
@@ -47,7 +49,7 @@ def model(data):
 
 
 def run(*arguments):
-    return cli.run([str(argument) for argument in arguments])
+    return commands.run([str(argument) for argument in arguments])
 
 
 def listing(path):
@@ -139,6 +141,12 @@ def test_help_teaches(command, capsys):
     }
     for word in expected["".join(command)]:
         assert word in text
+
+
+def test_the_options_name_what_there_is():
+    assert set(HEADS) == set(commands.HEADS)
+    assert set(NETWORKS) == set(commands.NETWORKS)
+    assert LEVELS == commands.LEVELS
 
 
 def test_nothing_asked_for_shows_the_help(capsys):

@@ -239,3 +239,18 @@ def test_the_slope_of_log_ndtr_far_below():
     wide = x.astype("float64")
     exact = np.sqrt(2.0 / np.pi) / reference.erfcx(-wide / np.sqrt(2.0))
     assert_close(slope, exact, 1e-5)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_sort_along_the_last_axis(dtype):
+    x = np.array([[2.0, -1.0, -np.inf, 1e30], [-1e-30, np.inf, -3.0, 0.0]], dtype)
+    factors = np.arange(8.0).reshape(2, 4).astype(dtype)
+    finite = np.clip(x, -5.0, 5.0)
+    with dtype_scope(dtype):
+        convert = special.ops.convert_to_tensor
+        found = to_numpy(special.sort(convert(x)))
+        assert found.dtype == dtype
+        np.testing.assert_array_equal(found, np.sort(x, axis=-1))
+        slope = gradient(lambda v: special.sort(v) * convert(factors), finite)[0]
+    places = np.argsort(np.argsort(finite, axis=-1), axis=-1)
+    np.testing.assert_array_equal(slope, np.take_along_axis(factors, places, axis=-1))

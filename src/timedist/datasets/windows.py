@@ -25,11 +25,55 @@ class SeriesWindows:
         self, series: Sequence[Array], starts: Array, features: Array, first: int, padding: int
     ) -> None:
         gap = np.full(padding, np.nan, dtype="float32")
-        self.values = np.concatenate([part for s in series for part in (gap, s.astype("float32"))])
-        self.lengths = np.array([len(s) for s in series])
-        self.offsets = np.cumsum(self.lengths + padding) - self.lengths
+        values = np.concatenate([part for s in series for part in (gap, s.astype("float32"))])
+        lengths = np.array([len(s) for s in series])
+        self._keep(values, lengths, padding, starts, features, first)
+
+    @classmethod
+    def flat(
+        cls, values: Array, lengths: Array, starts: Array, features: Array, first: int
+    ) -> SeriesWindows:
+        """Windows of series that stand one behind the other in an array, which is not copied.
+
+        The array may be a `np.memmap`: then only the windows that are cut are read from the file,
+        and the series need not fit in memory. What lies before the first value of a series is
+        missing, as with `padding`, however far a window reaches.
+
+        Args:
+            values: float array of all values of the first series, then of the second, and so on.
+            lengths: int array, the number of values of each series.
+            starts: as for the constructor.
+            features: as for the constructor; may be a `np.memmap` too.
+            first: as for the constructor.
+
+        Returns:
+            The windows.
+
+        Raises:
+            ValueError: if the lengths do not add up to the number of values.
+        """
+        if np.sum(lengths) != len(values):
+            raise ValueError(
+                f"SeriesWindows: the lengths of the series add up to {np.sum(lengths)}, but there "
+                f"are {len(values)} values"
+            )
+        self = cls.__new__(cls)
+        self._keep(values, np.asarray(lengths), 0, starts, features, first)
+        return self
+
+    def _keep(
+        self,
+        values: Array,
+        lengths: Array,
+        padding: int,
+        starts: Array,
+        features: Array,
+        first: int,
+    ) -> None:
+        self.values, self.lengths, self.padding = values, lengths, padding
+        self.offsets = np.cumsum(lengths + padding) - lengths
         self.starts = np.asarray(starts) - first
-        self.features = features.astype("float32")
+        self.features = features.astype("float32", copy=False)
 
     def target(self, series: Array, at: Array, before: int, after: int) -> Array:
         """Values of `before` steps up to, and `after` steps from, position `at` of each series.
@@ -43,13 +87,22 @@ class SeriesWindows:
         Returns:
             Float array `(n, before + after)`.
         """
-        first = self.offsets[series] + at
-        return self.values[first[:, None] + np.arange(-before, after)]
+        first = self.offsets[series] + at - before
+        if np.all(at + self.padding >= before):
+            return _cut(self.values, first, before + after).astype("float32", copy=False)
+        index = first[:, None] + np.arange(before + after)
+        missing = index < self.offsets[series][:, None]
+        return np.where(missing, np.float32(np.nan), self.values[np.maximum(index, 0)])
 
     def known(self, series: Array, at: Array, before: int, after: int) -> Array:
         """Features of the same steps as `target`, `(n, before + after, width)`."""
-        first = self.starts[series] + at
-        return self.features[first[:, None] + np.arange(-before, after)]
+        return _cut(self.features, self.starts[series] + at - before, before + after)
+
+
+def _cut(rows: Array, first: Array, length: int) -> Array:
+    """`length` rows from each of `first` on; whole windows at a time, not row by row."""
+    windows = np.lib.stride_tricks.sliding_window_view(rows, (length, *rows.shape[1:]))
+    return windows[(first, *(0,) * (rows.ndim - 1))]
 
 
 class RandomWindows(keras.utils.PyDataset):
@@ -83,7 +136,7 @@ class RandomWindows(keras.utils.PyDataset):
         self.batch_size, self.steps = batch_size, steps
         self.seed, self.epoch = seed, epoch
         # Every position at which a whole window fits, counted through all series.
-        self.places = np.cumsum(windows.lengths - (context + horizon) + 1)
+        self.places = np.cumsum([0, *(windows.lengths - (context + horizon) + 1)])
 
     def __len__(self) -> int:
         return self.steps
@@ -91,9 +144,8 @@ class RandomWindows(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> tuple[dict, Array]:
         rng = np.random.default_rng((self.seed, self.epoch, index))
         place = rng.integers(self.places[-1], size=self.batch_size)
-        series = np.searchsorted(self.places, place, side="right")
-        before_series = np.concatenate([[0], self.places])[series]
-        at = place - before_series + self.context
+        series = np.searchsorted(self.places, place, side="right") - 1
+        at = place - self.places[series] + self.context
         target = self.windows.target(series, at, self.history + self.context, self.horizon)
         features = self.windows.known(series, at, self.context, self.horizon)
         inputs = {"target": target, "features": features, "series": series.astype("int32")}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import keras
@@ -87,6 +88,37 @@ def cumsum(x: Tensor) -> Tensor:
     import torch
 
     return torch.cumsum(x, dim=-1)
+
+
+def sort(x: Tensor) -> Tensor:
+    """Sorted along the last axis; as `keras.ops.sort`, but faster on a CPU."""
+    name = compat.backend_name()
+    if name == "jax":
+        return _sort_jax()(x)
+    return ops.sort(x.contiguous() if name == "torch" else x, axis=-1)
+
+
+@cache
+def _sort_jax() -> Callable[[Tensor], Tensor]:
+    """Sorts floats by the integers of the same bits, which XLA compares in one instruction."""
+    import jax
+    import jax.numpy as jnp
+
+    def flipped(bits: Tensor) -> Tensor:
+        """Integers in the order of the floats; its own inverse."""
+        return jnp.where(bits < 0, bits ^ jnp.iinfo(bits.dtype).max, bits)
+
+    @jax.custom_jvp
+    def sort(x: Tensor) -> Tensor:
+        bits = jax.lax.bitcast_convert_type(x, f"int{8 * x.dtype.itemsize}")
+        bits = flipped(jax.lax.sort(flipped(bits), is_stable=False))
+        return jax.lax.bitcast_convert_type(bits, x.dtype)
+
+    @sort.defjvp
+    def _(primals: tuple, tangents: tuple) -> tuple:
+        return jax.jvp(lambda x: jnp.sort(x, axis=-1), primals, tangents)
+
+    return sort
 
 
 # --- functions that keep their dtype ------------------------------------------------------------

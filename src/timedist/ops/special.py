@@ -30,6 +30,7 @@ from timedist.ops.elementary import (  # noqa: F401
     parts,
     sin,
     sinh,
+    sort,
     tan,
     tanh,
     where,

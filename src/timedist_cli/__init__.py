@@ -1,13 +1,16 @@
 """The `timedist` command: choose the backend, then hand over.
 
-It stands outside the package because importing the package imports Keras, which reads its backend
-at that moment and never again.
+It stands outside the package because importing the package imports Keras, which takes seconds, and
+reads its backend at that moment and never again.
 """
 
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, NoReturn
+
+BACKENDS = ("jax", "tensorflow", "torch")
 
 
 def chosen_backend(arguments: list[str]) -> str:
@@ -23,20 +26,26 @@ def chosen_backend(arguments: list[str]) -> str:
 def main() -> None:
     """Run the command."""
     backend = chosen_backend(sys.argv[1:])
-    packages = {"jax": "jax", "tensorflow": "tensorflow", "torch": "torch"}
-    if backend not in packages:
-        _stop(f"the backend must be one of {', '.join(packages)}, got {backend!r}")
+    if backend not in BACKENDS:
+        _stop(f"the backend must be one of {', '.join(BACKENDS)}, got {backend!r}")
     os.environ["KERAS_BACKEND"] = backend
     # TensorFlow and XLA announce themselves on stderr otherwise.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        with _silent_stderr():
-            from timedist.forecasting.cli import run
+        from timedist_cli.commands import run
     except ImportError as error:
-        missing = error.name or str(error)
-        extra = backend if missing.partition(".")[0] == packages[backend] else "forecast"
-        _stop(f'{missing} is not installed: pip install "timedist[{extra}]"')
+        _stop_missing(error)
     sys.exit(run())
+
+
+def work() -> Any:
+    """The module that does what the commands say."""
+    try:
+        with _silent_stderr():
+            from timedist.forecasting import cli
+    except ImportError as error:
+        _stop_missing(error)
+    return cli
 
 
 @contextmanager
@@ -53,10 +62,12 @@ def _silent_stderr() -> Iterator[None]:
         os.close(kept)
 
 
-def _stop(message: str) -> None:
+def _stop_missing(error: ImportError) -> NoReturn:
+    missing, backend = error.name or str(error), os.environ.get("KERAS_BACKEND")
+    extra = backend if missing.partition(".")[0] == backend else "forecast"
+    _stop(f'{missing} is not installed: pip install "timedist[{extra}]"')
+
+
+def _stop(message: str) -> NoReturn:
     print(f"timedist: {message}", file=sys.stderr)
     sys.exit(2)
-
-
-if __name__ == "__main__":
-    main()

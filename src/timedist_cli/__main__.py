@@ -1,0 +1,5 @@
+"""`python -m timedist_cli`: the command `timedist`."""
+
+from timedist_cli import main
+
+main()
