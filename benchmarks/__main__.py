@@ -7,7 +7,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import training
+from benchmarks import deepar, training
 from benchmarks.pairs import compared, machine
 
 HEADER = """# How fast it is
@@ -21,7 +21,7 @@ TABLE = """
 | what | TimeDist | the other | ratio | wanted | reached |
 |---|---:|---:|---:|---:|---|
 """
-MODULES = (training,)
+MODULES = (training, deepar)
 
 
 def measured(section, rounds):
