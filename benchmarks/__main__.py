@@ -7,7 +7,16 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import feeding, generation, scaling, scores, startup, time_distributed, training
+from benchmarks import (
+    deepar,
+    feeding,
+    generation,
+    scaling,
+    scores,
+    startup,
+    time_distributed,
+    training,
+)
 from benchmarks.pairs import compared, machine
 
 HEADER = """# How fast it is
@@ -25,7 +34,7 @@ CURVES = """
 | what | sizes | time | exponent | wanted | reached |
 |---|---|---|---:|---:|---|
 """
-MODULES = (training, time_distributed, scores, startup, feeding, scaling, generation)
+MODULES = (training, time_distributed, deepar, scores, startup, feeding, scaling, generation)
 
 
 def measured(section, rounds):

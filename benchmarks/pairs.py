@@ -13,6 +13,7 @@ from pathlib import Path
 
 BACKENDS = ("jax", "tensorflow", "torch")
 ROOT = Path(__file__).parents[1]
+_found = {}  # figures by what was measured
 PACKAGES = {"tensorflow": ("tensorflow", "tensorflow-cpu")}
 
 
@@ -45,7 +46,8 @@ class Pair:
         theirs: the second.
         most: the greatest ratio of ours to theirs that is good enough, or `None`.
         figure: `"seconds"` of a run; `"first"`, seconds of the first run of a fresh process;
-            `"megabytes"`, the peak of the process; or `"value"`, what a run returns.
+            `"megabytes"`, the peak of the process; `"value"`, the number a run returns; or the
+            name of one of several.
         unit: in the table; seconds may be shown in `"ms"` or `"us"`.
         per: how many units of work a run does.
         rounds: runs of either side; default: as many as are asked for.
@@ -186,13 +188,21 @@ class Worker:
 
 def compared(pair, rounds):
     """Both sides, in turn."""
-    sides, rounds = (pair.ours, pair.theirs), pair.rounds or rounds
-    found = _fresh(sides, rounds) if pair.figure == "first" else _warm(sides, rounds)
+    found = _measured(pair, pair.rounds or rounds)
     name = "seconds" if pair.figure == "first" else pair.figure
     ours, theirs = (
         statistics.median(x[name] for x in column) for column in zip(*found, strict=True)
     )
     return Result(pair, ours, theirs)
+
+
+def _measured(pair, rounds):
+    """The figures of both sides; where pairs differ in the figure only they are measured once."""
+    sides, way = (pair.ours, pair.theirs), _fresh if pair.figure == "first" else _warm
+    what = repr((way, sides, rounds))
+    if what not in _found:
+        _found[what] = way(sides, rounds)
+    return _found[what]
 
 
 def _fresh(sides, rounds):

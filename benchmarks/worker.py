@@ -2,9 +2,9 @@
 
     python -m benchmarks.worker benchmarks.training:ours '{"head": "normal"}'
 
-The function named gives one of no arguments, which is what is timed; a number it returns, or a list
-of them, is a figure too. Each line on the standard input makes it run once; the figures are written
-to the standard output.
+The function named gives one of no arguments, which is what is timed; a number it returns, a list or
+a dictionary of such, are figures too. Each line on the standard input makes it run once; the
+figures are written to the standard output.
 """
 
 import importlib
@@ -33,6 +33,8 @@ def main():
         figures = {"seconds": time.perf_counter() - start, "megabytes": peak()}
         if isinstance(value, (float, list)):
             figures["value"] = value
+        elif isinstance(value, dict):
+            figures |= value
         print(json.dumps(figures), file=answers, flush=True)
 
 

@@ -210,6 +210,8 @@ def test_batches_compile_once(monkeypatch):
     traced = len(calls)
     assert traced < HORIZON  # one loop, not one graph a step
     assert rollout.predict(given, batch_size=4, verbose=0).shape == (12, 2, HORIZON)
+    fewer = {name: value[:10] for name, value in given.items()}  # 4, 4 and 2
+    assert rollout.predict(fewer, batch_size=4, verbose=0).shape == (10, 2, HORIZON)
     assert len(calls) == traced
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -222,7 +223,9 @@ class Forecaster:
         head = HEADS[self.config["head"]]()
         if head.family.discrete:
             self._refuse_no_counts(panel)
-        keras.utils.set_random_seed(self.config["seed"])
+        # Initialisers take their seeds from here. Keras's own function imports TensorFlow as well
+        # where it is installed, on any backend: seconds, and 300 MB.
+        random.seed(self.config["seed"])
         self.ids, self.epochs_done = panel.ids, 0
         self.config["freq"] = panel.frequency.name
         self.model = NETWORKS[self.config["network"]](

@@ -65,8 +65,7 @@ class Panel:
                 time stamps, a stamp off the grid, or a series without any value.
         """
         table = _table(frame)
-        ids, stamps, values = _ids(table), _stamps(table), _values(table)
-        names, number = np.unique(ids, return_inverse=True)
+        (names, number), stamps, values = _ids(table), _stamps(table), _values(table)
         order = np.lexsort((stamps, number))
         number, stamps, values = number[order], stamps[order], values[order]
         breaks = np.concatenate([[True], number[1:] != number[:-1]])
@@ -77,7 +76,7 @@ class Panel:
         if not on_grid.all():
             bad = int(np.argmin(on_grid))
             raise ForecastingError(
-                f"series {str(names[number[bad]])!r} has a row at {_text(stamps[bad])}, which does "
+                f"series {names[number[bad]]!r} has a row at {_text(stamps[bad])}, which does "
                 f"not fit the frequency {frequency.name} counted from {_text(origin)}"
             )
         firsts = np.flatnonzero(breaks)
@@ -89,9 +88,9 @@ class Panel:
         )
         for name, one in zip(names, series, strict=True):
             if np.isnan(one).all():
-                raise ForecastingError(f"series {str(name)!r} has no value in column 'y'")
+                raise ForecastingError(f"series {name!r} has no value in column 'y'")
         return cls(
-            tuple(map(str, names)),
+            tuple(names),
             series,
             positions[firsts],
             frequency,
@@ -166,11 +165,16 @@ def _is_time(column: Any) -> bool:
     return np.issubdtype(getattr(column, "dtype", object), np.datetime64)
 
 
-def _ids(table: Any) -> Array:
+def _ids(table: Any) -> tuple[list[str], Array]:
+    """Names of the series, sorted, and of each row the number of its series."""
     column = table["unique_id"]
     if column.null_count():
         raise ForecastingError(f"column 'unique_id' has {column.null_count()} missing values")
-    return np.asarray(column.cast(nw.String).to_list(), dtype=str)
+    column = column.cast(nw.String)
+    names = sorted(column.unique().to_list())
+    # Numbered by the data frame: an array of a name for every row takes more than all the rest.
+    number = column.replace_strict(names, list(range(len(names))), return_dtype=nw.Int64)
+    return names, number.to_numpy()
 
 
 def _stamps(table: Any) -> Array:
@@ -233,12 +237,12 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _refuse_doubles(names: Array, number: Array, stamps: Array, breaks: Array) -> None:
+def _refuse_doubles(names: list[str], number: Array, stamps: Array, breaks: Array) -> None:
     doubled = np.concatenate([[False], stamps[1:] == stamps[:-1]]) & ~breaks
     if doubled.any():
         first = int(np.argmax(doubled))
         raise ForecastingError(
-            f"series {str(names[number[first]])!r} has more than one row at {_text(stamps[first])} "
+            f"series {names[number[first]]!r} has more than one row at {_text(stamps[first])} "
             f"({int(doubled.sum())} doubled rows in all)"
         )
 

@@ -40,6 +40,11 @@ def backend_name() -> str:
     return keras.backend.backend()
 
 
+def compiles() -> bool:
+    """Whether `predict` compiles a model, anew for inputs of another shape."""
+    return backend_name() != "torch"
+
+
 def is_tensor(x: Any) -> bool:
     """Whether `x` is a tensor of the backend (KerasTensors and NumPy arrays are not)."""
     return ops.is_tensor(x)

@@ -195,7 +195,8 @@ class AutoregressiveModel(Generative, keras.Model):
         """Lagged targets of each step as the network reads them, `(batch, steps, lags)`."""
         first = self.max_lag - ops.convert_to_tensor(self.lags, "int32")
         index = ops.arange(steps, dtype="int32")[:, None] + first
-        return self.compressed(ops.take(target, index, axis=1), scale[:, None, None])
+        # Each value once, and not once for every lag that reads it.
+        return ops.take(self.compressed(target, scale[:, None]), index, axis=1)
 
     def compressed(self, y: Tensor, scale: Tensor) -> Tensor:
         """Targets in the unit of the network: 0 at the scale of the series."""

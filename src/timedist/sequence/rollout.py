@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from timedist import checks
 from timedist import distributions as td
 from timedist.layers.variational.recurrent import weights_drawn_once
-from timedist.ops import scans, special
+from timedist.ops import compat, scans, special
 from timedist.ops.random import StepSeed, draw_key
 from timedist.sequence.generative import Beginning, Generative
 from timedist.sequence.steps import as_generative
@@ -102,6 +103,34 @@ class Rollout(keras.Model):
             self.model.build(input_shape)
         self.built = True
 
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
+    ) -> Any:
+        """As in Keras; of arrays a shorter last batch is filled up, so the loop compiles once.
+
+        Args:
+            x: what the model reads, for any number of series.
+            batch_size: int, series in a batch; default 32, as in Keras.
+            verbose: as in Keras.
+            steps: as in Keras.
+            callbacks: as in Keras.
+
+        Returns:
+            What the call returns, for all series, as NumPy arrays.
+        """
+        rows, size = _number_of_rows(x), batch_size or 32
+        lacking = -rows % size if rows > size and compat.compiles() else 0
+        if lacking:
+            index = np.minimum(np.arange(rows + lacking), rows - 1)
+            x = keras.tree.map_structure(lambda a: a[index], x)
+        found = super().predict(x, batch_size, verbose, steps, callbacks)
+        return keras.tree.map_structure(lambda a: a[:rows], found) if lacking else found
+
     def call(self, inputs: Any) -> Any:
         """Read what is known and draw the paths."""
         with weights_drawn_once(self.model):
@@ -179,6 +208,14 @@ class _Paths:
             leaves = [x[0] if shared else self._by_series(x) for x, shared in flags]
             results["distribution"] = self.family.with_leaves(leaves)
         return results
+
+
+def _number_of_rows(x: Any) -> int:
+    """Of NumPy arrays; 0 for anything else, such as a data set that makes its own batches."""
+    arrays = keras.tree.flatten(x)
+    same = all(isinstance(a, np.ndarray) and a.ndim for a in arrays)
+    rows = {len(a) for a in arrays} if same else set()
+    return rows.pop() if len(rows) == 1 else 0
 
 
 def _checked_outputs(outputs: str | Sequence[str]) -> str | tuple[str, ...]:
