@@ -2,8 +2,7 @@ r"""LSTM and GRU as one compiled loop, with its gradient written out, for JAX an
 
 Of both cells a step is one product $p_t = [x_t, h_{t-1}] M + m$ and a pointwise function of $p_t$
 and the states. A derived gradient adds to that of $M$ at every step; here the loop backwards only
-carries the states, with pointwise factors computed before it for all steps at once, and the
-gradient of $M$ is one product after it.
+carries the states, and the gradient of $M$ is one product after it.
 """
 
 from __future__ import annotations
@@ -29,13 +28,11 @@ class Cell:
 
     Attributes:
         forward: `forward(p, states)` gives the next states.
-        factors: `factors(p, before, after)`, of all steps at once, gives what `backward` needs.
-        backward: `backward(gradients of the states, factors of the step)` gives the gradient of `p`
-            and those of the states before, without what comes to `h` by `p`.
+        backward: `backward(gradients of the states, p, states before, states after)` gives the
+            gradient of `p` and those of the states before, without what comes to `h` by `p`.
     """
 
     forward: Callable
-    factors: Callable
     backward: Callable
 
 
@@ -57,18 +54,19 @@ def _lstm_forward(p: Tensor, states: States) -> States:
     return o * ops.tanh(c), c
 
 
-def _lstm_factors(p: Tensor, before: States, after: States) -> States:
-    i, f, g, o = _lstm_gates(p)
+def _lstm_backward(
+    gradients: States, p: Tensor, before: States, after: States
+) -> tuple[Tensor, States]:
+    (dh, dc), (i, f, g, o) = gradients, _lstm_gates(p)
     squashed = ops.tanh(after[1])
-    of_c = [g * i * (1.0 - i), before[1] * f * (1.0 - f), i * (1.0 - g * g)]
-    of_p = ops.concatenate([*of_c, squashed * o * (1.0 - o)], axis=-1)
-    return of_p, o * (1.0 - squashed * squashed), f
-
-
-def _lstm_backward(gradients: States, factors: States) -> tuple[Tensor, States]:
-    (dh, dc), (of_p, of_h, f) = gradients, factors
-    dc = dc + dh * of_h
-    return ops.concatenate([dc, dc, dc, dh], axis=-1) * of_p, (ops.zeros_like(dh), dc * f)
+    dc = dc + dh * o * (1.0 - squashed * squashed)
+    of_gates = (
+        dc * g * i * (1.0 - i),
+        dc * before[1] * f * (1.0 - f),
+        dc * i * (1.0 - g * g),
+        dh * squashed * o * (1.0 - o),
+    )
+    return ops.concatenate(of_gates, axis=-1), (ops.zeros_like(dh), dc * f)
 
 
 def _gru_gates(p: Tensor) -> list[Tensor]:
@@ -83,21 +81,18 @@ def _gru_forward(p: Tensor, states: States) -> States:
     return (z * states[0] + (1.0 - z) * g,)
 
 
-def _gru_factors(p: Tensor, before: States, after: States) -> States:
+def _gru_backward(
+    gradients: States, p: Tensor, before: States, after: States
+) -> tuple[Tensor, States]:
     del after
-    z, r, g, recurrent = _gru_gates(p)
-    of_g = (1.0 - z) * (1.0 - g * g)
-    of_z, of_r = (before[0] - g) * z * (1.0 - z), of_g * recurrent * r * (1.0 - r)
-    return ops.concatenate([of_z, of_r, of_g, of_g * r], axis=-1), z
+    (dh,), (z, r, g, recurrent) = gradients, _gru_gates(p)
+    of_g = dh * (1.0 - z) * (1.0 - g * g)
+    of_z, of_r = dh * (before[0] - g) * z * (1.0 - z), of_g * recurrent * r * (1.0 - r)
+    return ops.concatenate([of_z, of_r, of_g, of_g * r], axis=-1), (dh * z,)
 
 
-def _gru_backward(gradients: States, factors: States) -> tuple[Tensor, States]:
-    (dh,), (of_p, z) = gradients, factors
-    return ops.concatenate([dh] * 4, axis=-1) * of_p, (dh * z,)
-
-
-LSTM = Cell(_lstm_forward, _lstm_factors, _lstm_backward)
-GRU = Cell(_gru_forward, _gru_factors, _gru_backward)
+LSTM = Cell(_lstm_forward, _lstm_backward)
+GRU = Cell(_gru_forward, _gru_backward)
 
 
 def _lstm_weights(cell: keras.Layer) -> tuple[Tensor, Tensor]:
@@ -146,11 +141,11 @@ def _backward(
     carried = ops.transpose(m[width:])
 
     def step(gradients: States, entries: tuple) -> tuple:
-        d_output, factors = entries
-        dp, (dh, *others) = cell.backward((gradients[0] + d_output, *gradients[1:]), factors)
+        d_output, *known = entries
+        dp, (dh, *others) = cell.backward((gradients[0] + d_output, *gradients[1:]), *known)
         return (dh + ops.matmul(dp, carried), *others), dp
 
-    entries = (d_outputs, cell.factors(p, before, after))
+    entries = (d_outputs, p, before, after)
     d_start, dp = scans.loop(step, d_last, entries, x.shape[0], reverse=True)
     read = ops.concatenate([x, before[0]], axis=-1)
     flat = ops.reshape(dp, (-1, dp.shape[-1]))
