@@ -195,7 +195,7 @@ class Forecaster:
         self._panel = panel
         assert self.model is not None
         batches = RandomWindows(
-            self._windows(panel),
+            self._windows(panel, int(panel.starts.min()), panel.end + self.horizon),
             self.model.max_lag,
             self.context_length,
             self.horizon,
@@ -267,11 +267,10 @@ class Forecaster:
                     f"{wrong[0]:g}"
                 )
 
-    def _windows(self, panel: Panel) -> SeriesWindows:
+    def _windows(self, panel: Panel, first: int, end: int) -> SeriesWindows:
+        """Windows of all series, with the features of the steps from `first` to before `end`."""
         assert self.model is not None
-        first = int(panel.starts.min())
-        stamps = panel.stamps(np.arange(first, panel.end + self.horizon))
-        features = panel.frequency.features(stamps)
+        features = panel.frequency.features(panel.stamps(np.arange(first, end)))
         padding = self.model.max_lag + self.context_length
         return SeriesWindows(panel.series, panel.starts, features, first, padding)
 
@@ -364,7 +363,9 @@ class Forecaster:
         model = self._fitted()
         if num_paths < 1:
             raise ForecastingError(f"num_paths must be at least 1, got {num_paths}")
-        windows = self._windows(panel)
+        places = panel.starts[series] + at
+        first, end = places.min() - self.context_length, places.max() + self.horizon
+        windows = self._windows(panel, int(first), int(end))
         inputs = {
             "target": windows.target(series, at, model.max_lag + self.context_length, 0),
             "features": windows.known(series, at, self.context_length, self.horizon),
