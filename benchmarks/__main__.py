@@ -4,7 +4,9 @@ python -m benchmarks --only torch --rounds 5
 """
 
 import argparse
+import re
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 from benchmarks import (
@@ -21,10 +23,9 @@ from benchmarks.pairs import compared, machine
 
 HEADER = """# How fast it is
 
-`python -m benchmarks --page docs/performance.md` measures both sides of each line in turn, each in
-a process of its own, and writes this page: medians of {rounds} rounds if not said otherwise.
-
-{machine}
+`make benchmark` measures both sides of each line in turn, each in a process of its own, and writes
+this page; `python -m benchmarks --only NAME --page docs/performance.md` renews some of its tables.
+Medians. Under each heading stands where and when it was measured.
 """
 TABLE = """
 | what | TimeDist | the other | ratio | wanted | reached |
@@ -39,13 +40,22 @@ MODULES = (training, time_distributed, deepar, scores, startup, feeding, scaling
 
 def measured(section, rounds):
     """The text of a section, its tables printed as they grow."""
-    text = f"\n## {section.title}\n\n{section.text}\n"
-    print(f"\n## {section.title}")
+    where = machine(section.packages)
+    print(f"\n## {section.title}\n\n{where}")
+    text = f"\n## {section.title}\n\n{section.text}\n\n{where}, {date.today()}.\n"
     if section.pairs:
         text += table(TABLE, (compared(pair, rounds).row() for pair in section.pairs))
     if section.curves:
         text += table(CURVES, (curve.row() for curve in section.curves))
     return text
+
+
+def renewed(page, title, text):
+    """The page with a section in the place of the one of that title, or at its end."""
+    head, *sections = re.split(r"\n(?=## )", page)
+    texts = {section.partition("\n")[0]: section for section in sections}
+    texts[f"## {title}"] = text.strip("\n")
+    return "\n".join([head, *(f"{each.rstrip()}\n" for each in texts.values())])
 
 
 def table(head, rows):
@@ -57,16 +67,15 @@ def table(head, rows):
     return head
 
 
-def chosen(only):
-    """The sections, with what of them has `only` in its name."""
-    sections = [section for module in MODULES for section in module.sections()]
-    for section in sections:
+def chosen(only, whole):
+    """The sections with `only` in their names or in those of their lines; those lines, or all."""
+    for section in (section for module in MODULES for section in module.sections()):
         pairs, curves = (
-            tuple(each for each in row if only in f"{section.title}: {each.what}")
-            for row in (section.pairs, section.curves)
+            tuple(each for each in lines if only in f"{section.title}: {each.what}")
+            for lines in (section.pairs, section.curves)
         )
         if pairs or curves:
-            yield replace(section, pairs=pairs, curves=curves)
+            yield section if whole else replace(section, pairs=pairs, curves=curves)
 
 
 def main():
@@ -74,16 +83,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="", help="comparisons whose name has this in it")
     parser.add_argument("--rounds", type=int, default=7, help="runs of either side")
-    parser.add_argument("--page", type=Path, help="where to write the tables")
+    parser.add_argument("--page", type=Path, help="where to write, or renew, the tables")
     options = parser.parse_args()
-    sections = list(chosen(options.only))
-    sides = [side for section in sections for side in section.sides]
-    where = machine({name: None for side in sides for name in side.packages})
-    print(where)
-    parts = [measured(section, options.rounds) for section in sections]
-    if options.page:
-        header = HEADER.format(rounds=options.rounds, machine=where)
-        options.page.write_text(header + "".join(parts))
+    page = options.page.read_text() if options.page and options.page.exists() else HEADER
+    for section in chosen(options.only, whole=options.page is not None):
+        page = renewed(page, section.title, measured(section, options.rounds))
+        if options.page:
+            options.page.write_text(page)
 
 
 if __name__ == "__main__":

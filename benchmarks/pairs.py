@@ -108,10 +108,11 @@ class Section:
     curves: tuple[Curve, ...] = ()
 
     @property
-    def sides(self):
-        """Every side of it."""
+    def packages(self):
+        """The packages of all sides, each once."""
         pairs = [side for pair in self.pairs for side in (pair.ours, pair.theirs)]
-        return [*pairs, *(curve.side for curve in self.curves)]
+        sides = [*pairs, *(curve.side for curve in self.curves)]
+        return tuple({name: None for side in sides for name in side.packages})
 
 
 @dataclass(frozen=True)
@@ -238,5 +239,5 @@ def version(package):
 
 def machine(packages):
     """Where the numbers come from."""
-    found = ", ".join(version(package) for package in packages)
-    return f"Python {platform.python_version()}, {os.cpu_count()} CPUs; {found}"
+    python = f"Python {platform.python_version()}"
+    return ", ".join([f"{os.cpu_count()} CPUs", python, *map(version, packages)])

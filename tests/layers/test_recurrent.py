@@ -151,6 +151,17 @@ def test_the_kernel_is_taken_where_there_is_one(monkeypatch):
     assert all(taken) and taken
 
 
+@pytest.mark.parametrize("name", PAIRS)
+def test_a_single_step(name):
+    layer = pair(name)[0]
+    states = [START] if name == "gru" else [START, -START]
+    states = [ops.convert_to_tensor(s) for s in states]
+    found, after = recurrent.step(layer, ops.convert_to_tensor(X[:, 0]), states)
+    expected, its = layer.cell(ops.convert_to_tensor(X[:, 0]), states)
+    for mine, theirs in zip([found, *after], [expected, *its], strict=True):
+        assert_close(mine, to_numpy(theirs), 1e-5, floor=1e-2)
+
+
 def test_any_number_of_steps_and_sequences():
     ours, theirs = pair("lstm", return_sequences=True)
     model = keras.Sequential([keras.Input((None, 3)), ours])

@@ -42,6 +42,24 @@ def by_kernel(
     return outputs[:, -1], outputs, states
 
 
+def step(layer: keras.layers.RNN, x: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    """One step of an LSTM or GRU, without dropout; on torch by its own kernel where that can.
+
+    Args:
+        layer: a built `keras.layers.LSTM` or `GRU`.
+        x: tensor `(rows, width)`.
+        states: the states before the step, tensors `(rows, units)`.
+
+    Returns:
+        The output `(rows, units)`, and the states after the step.
+    """
+    if compat.backend_name() == "torch" and _is_plain(layer, x, training=False):
+        after = recurrent_torch.step(layer, x, states)
+        return after[0], after
+    output, after = layer.cell(x, states, training=False)
+    return output, list(after)
+
+
 def _is_plain(layer: keras.layers.RNN, x: Tensor, training: Any) -> bool:
     """Whether the layer is the usual one, which is what the kernels compute."""
     cell, activations = layer.cell, keras.activations

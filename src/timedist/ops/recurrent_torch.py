@@ -27,6 +27,17 @@ def run(
     return outputs, [state[0] for state in states]
 
 
+def step(layer: keras.layers.RNN, x: Tensor, states: list[Tensor]) -> list[Tensor]:
+    """The states after one step more; see `recurrent.step`."""
+    import torch
+
+    is_lstm = isinstance(layer, keras.layers.LSTM)
+    weights = _torch_weights(layer.cell, is_lstm)
+    if is_lstm:
+        return list(torch.lstm_cell(x, states, *weights))
+    return [torch.gru_cell(x, states[0], *weights)]
+
+
 def _torch_weights(cell: keras.Layer, is_lstm: bool) -> list[Tensor]:
     """The weights in torch's layout: rows are gates, in torch's order, two biases."""
     import torch

@@ -10,6 +10,7 @@ from keras import ops
 from timedist import checks
 from timedist.layers import GRU, LSTM
 from timedist.layers.accepting import serializable
+from timedist.ops import recurrent
 
 Tensor = Any
 
@@ -172,6 +173,6 @@ class RecurrentCore(Core):
         del i, shared
         x, advanced = ops.cast(x, self.compute_dtype), []
         for layer, before in zip(self.recurrent, state, strict=True):
-            x, after = layer.cell(x, before, training=False)
-            advanced.append(list(after))
+            x, after = recurrent.step(layer, x, before)
+            advanced.append(after)
         return x, advanced
