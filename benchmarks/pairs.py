@@ -138,10 +138,9 @@ class Result:
         most = self.pair.most
         wanted = "" if most is None else f"{most:g}"
         verdict = "" if most is None else "yes" if round(self.ratio, 2) <= most else "no"
-        cells = (self.pair.what, self.shown(self.ours), self.shown(self.theirs))
-        name = self.pair.theirs.name
-        what, ours, theirs = cells
-        return f"| {what} | {ours} | {theirs} ({name}) | {self.ratio:.2f} | {wanted} | {verdict} |"
+        ours, theirs = self.shown(self.ours), self.shown(self.theirs)
+        cells = (self.pair.what, ours, f"{theirs} ({self.pair.theirs.name})", f"{self.ratio:.2f}")
+        return f"| {' | '.join([*cells, wanted, verdict])} |"
 
 
 def _rounded(number):
