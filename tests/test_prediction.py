@@ -58,6 +58,20 @@ def test_only_one_batch_is_on_the_device():
     assert sizes == [20, 20, 8]
 
 
+def test_batches_of_different_lengths_are_refused():
+    class Data(keras.utils.PyDataset):
+        def __len__(self):
+            return 2
+
+        def __getitem__(self, index):
+            return (np.ones((4, 1 + index, 5), "float32"),)
+
+    model = keras.Sequential([keras.layers.Dense(2), IndependentNormal()])
+    model.build((None, None, 5))
+    with pytest.raises(ValueError, match="pad them"):
+        timedist.predict(model, Data(), verbose=0)
+
+
 def test_nested_distributions():
     model = keras.Sequential([keras.Input((None, 5)), keras.layers.Dense(14), MixtureNormal(2, 3)])
     distribution = timedist.predict(model, X, verbose=0)

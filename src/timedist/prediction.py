@@ -23,7 +23,7 @@ class ParameterView(keras.Model):
         self.model = model
         self.structure: Any = None
         # Not a tracked attribute, as `structure` below: Keras would look for layers in it.
-        self.__dict__["batches"] = []
+        self.__dict__["columns"] = []
 
     def call(self, inputs: Any) -> list:
         """All tensors of the outputs, flat; the structure is kept aside."""
@@ -48,7 +48,7 @@ class ParameterView(keras.Model):
         def run(*args: Any) -> Any:
             result = function(*args)
             outputs = result[0] if with_state else result
-            self.batches.append([compat.to_numpy(x) for x in outputs])
+            self._append([compat.to_numpy(x) for x in outputs])
             nothing: Any = np.zeros((len(outputs[0]), 0), dtype="float32")
             if compat.backend_name() == "tensorflow":
                 nothing = ops.convert_to_tensor(nothing)  # of a single batch Keras takes `.numpy()`
@@ -56,18 +56,36 @@ class ParameterView(keras.Model):
 
         return run
 
+    def _append(self, batch: list[np.ndarray]) -> None:
+        """The arrays of one more batch, behind those before."""
+        if not self.columns:
+            self.columns.extend(map(np.array, batch))
+            return
+        for column, rows in zip(self.columns, batch, strict=True):
+            _extend(column, rows)
+
     def collect(self, x: Any, **options: Any) -> list[np.ndarray]:
         """Run `predict` and return the tensors of all samples, in the order of `call`."""
-        self.batches.clear()
+        self.columns.clear()
         try:
             self.predict(x, **options)
             shared = [flag for x in keras.tree.flatten(self.structure) for flag in _are_shared(x)]
-            return [
-                parts[0][0] if alike else np.concatenate(parts)
-                for alike, *parts in zip(shared, *self.batches, strict=True)
-            ]
+            columns = zip(shared, self.columns, strict=True)
+            return [column[0] if alike else column for alike, column in columns]
         finally:
-            self.batches.clear()
+            self.columns.clear()
+
+
+def _extend(column: np.ndarray, rows: np.ndarray) -> None:
+    """Append rows in place, so that no second copy of all of them is ever needed."""
+    if rows.shape[1:] != column.shape[1:]:
+        raise ValueError(
+            f"timedist.predict: a batch gave parameters of shape {rows.shape}, one before it "
+            f"{(None, *column.shape[1:])}; all batches must have the same number of steps: pad them"
+        )
+    start = len(column)
+    column.resize((start + len(rows), *column.shape[1:]), refcheck=False)
+    column[start:] = rows
 
 
 def predict(
@@ -102,7 +120,8 @@ def predict(
     Raises:
         TypeError: if no output is a distribution, or one is a native distribution of another
             library.
-        ValueError: if an output is one distribution of all rows of a batch together.
+        ValueError: if an output is one distribution of all rows of a batch together, or batches
+            differ in more than the number of their rows.
 
     >>> import keras, timedist
     >>> model = keras.Sequential([keras.layers.Dense(2), timedist.layers.IndependentNormal()])

@@ -9,7 +9,7 @@ from keras import ops
 
 from timedist.layers import GRU, LSTM
 from timedist.ops import recurrent
-from timedist.ops.functional import compiled, compiled_gradient
+from timedist.ops.functional import compiled, compiled_gradient, dtype_scope
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(5, 7, 3)).astype("float32")
@@ -149,6 +149,16 @@ def test_the_kernel_is_taken_where_there_is_one(monkeypatch):
     for name in PAIRS:
         compiled(pair(name)[0])(ops.convert_to_tensor(X))
     assert all(taken) and taken
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_float64(name):
+    with dtype_scope("float64"):
+        ours, theirs = pair(name, dtype="float64", return_sequences=True)
+        x = ops.convert_to_tensor(X.astype("float64"))
+        found, expected = compiled(ours)(x), theirs(x)
+        assert keras.backend.standardize_dtype(found.dtype) == "float64"
+        assert_close(found, to_numpy(expected), 1e-5, floor=1e-2)
 
 
 @pytest.mark.parametrize("name", PAIRS)

@@ -15,7 +15,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from timedist.ops import compat, scans
+from timedist.ops import compat, scans, special
 from timedist.ops.functional import tf_program
 
 Tensor = Any
@@ -40,25 +40,25 @@ class Cell:
 
 
 def _sigmoid(x: Tensor) -> Tensor:
-    return 0.5 + 0.5 * ops.tanh(0.5 * x)
+    return 0.5 + 0.5 * special.tanh(0.5 * x)
 
 
 def _lstm_gates(p: Tensor) -> list[Tensor]:
     i, f, g, o = ops.split(p, 4, axis=-1)
-    return [_sigmoid(i), _sigmoid(f), ops.tanh(g), _sigmoid(o)]
+    return [_sigmoid(i), _sigmoid(f), special.tanh(g), _sigmoid(o)]
 
 
 def _lstm_forward(p: Tensor, states: States) -> States:
     i, f, g, o = _lstm_gates(p)
     c = f * states[1] + i * g
-    return o * ops.tanh(c), c
+    return o * special.tanh(c), c
 
 
 def _lstm_backward(
     gradients: States, p: Tensor, before: States, after: States
 ) -> tuple[Tensor, States]:
     (dh, dc), (i, f, g, o) = gradients, _lstm_gates(p)
-    squashed = ops.tanh(after[1])
+    squashed = special.tanh(after[1])
     dc = dc + dh * o * (1.0 - squashed * squashed)
     of_gates = (
         dc * g * i * (1.0 - i),
@@ -73,7 +73,7 @@ def _gru_gates(p: Tensor) -> list[Tensor]:
     """Update, reset, candidate, and the recurrent part of the candidate."""
     z, r, g, recurrent = ops.split(p, 4, axis=-1)
     r = _sigmoid(r)
-    return [_sigmoid(z), r, ops.tanh(g + r * recurrent), recurrent]
+    return [_sigmoid(z), r, special.tanh(g + r * recurrent), recurrent]
 
 
 def _gru_forward(p: Tensor, states: States) -> States:
