@@ -21,7 +21,7 @@ class LSTM(keras.layers.LSTM):
     gradient is written out; on JAX it can't be differentiated forwards (`jax.jvp`) then. What runs
     by Keras as before: layers with other activations, without bias, backwards or in half precision,
     training with dropout inside the cell, and on JAX and TensorFlow masked sequences; on TensorFlow
-    a number of steps that is not known in advance, too.
+    a number of steps that is small or not known in advance, too.
 
     Arguments, result and errors as for `keras.layers.LSTM`.
 

@@ -35,7 +35,7 @@ def by_kernel(
         return None
     if compat.backend_name() == "torch":
         outputs, states = recurrent_torch.run(layer, x, start, mask)
-    elif mask is None and recurrent_scan.is_faster(x):
+    elif mask is None and recurrent_scan.is_faster(layer, x):
         outputs, states = recurrent_scan.run(layer, x, start)
     else:
         return None

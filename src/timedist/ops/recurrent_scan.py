@@ -154,8 +154,12 @@ def _backward(
     return dx, d_start, dm, ops.sum(flat, axis=0)
 
 
-def is_faster(x: Tensor) -> bool:
-    """Whether this loop beats Keras's: on CPUs, compiled, with a known number of steps.
+# On TensorFlow XLA compiles the loop for every shape: that pays from so many steps times units on.
+LEAST_WORK = 1024
+
+
+def is_faster(layer: keras.layers.RNN, x: Tensor) -> bool:
+    """Whether this loop beats Keras's: on CPUs; on TensorFlow compiled, of a known, larger size.
 
     On GPUs Keras has cuDNN's.
     """
@@ -165,8 +169,9 @@ def is_faster(x: Tensor) -> bool:
         return jax.default_backend() == "cpu"
     import tensorflow as tf
 
-    compiled = not tf.executing_eagerly() and None not in (x.shape[1], x.shape[2])
-    return compiled and not tf.config.list_physical_devices("GPU")
+    if tf.executing_eagerly() or None in x.shape[1:] or tf.config.list_physical_devices("GPU"):
+        return False
+    return x.shape[1] * layer.units >= LEAST_WORK
 
 
 def run(layer: keras.layers.RNN, x: Tensor, start: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
