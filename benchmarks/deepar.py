@@ -9,10 +9,9 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
-from benchmarks.pairs import Pair, Section, Side
+from benchmarks.pairs import BACKENDS, Pair, Section, Side
 from benchmarks.worker import peak
 
-BACKENDS = ("jax", "tensorflow", "torch")
 HORIZON, CONTEXT, UNITS, DEPTH, BATCH, BATCHES, PATHS = 24, 72, 40, 2, 64, 100, 100
 WINDOWS, SCORED_PATHS, EPOCHS = 28, 200, 20
 SERIES, STEPS = 21, 1065 * 24  # up to 30 November 2025, as in the demo

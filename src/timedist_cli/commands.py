@@ -33,6 +33,7 @@ HEADS = ("mixture", "normal", "student-t", "logistic", "negative-binomial", "poi
 NETWORKS = ("recurrent", "transformer", "wavenet")
 LEVELS = (20, 40, 60, 80, 90)
 
+# mypy knows neither the names nor the members of an Enum that is made of values.
 Head = Enum("Head", {name: name for name in HEADS}, type=str)  # type: ignore[misc]
 Network = Enum("Network", {name: name for name in NETWORKS}, type=str)  # type: ignore[misc]
 Backend = Enum("Backend", {name: name for name in BACKENDS}, type=str)  # type: ignore[misc]

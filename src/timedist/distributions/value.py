@@ -66,7 +66,8 @@ class Value:
         """
         values = {**cls._defaults(), **parameters}
         if len(values) > len(cls.table) or any(v is fields.REQUIRED for v in values.values()):
-            cls.__signature__.bind(**parameters)  # type: ignore[attr-defined]  # says what is wrong
+            # Says what is wrong. (mypy does not know what `__init_subclass__` sets.)
+            cls.__signature__.bind(**parameters)  # type: ignore[attr-defined]
         self = object.__new__(cls)
         self.__dict__["_values"] = self._prepared(values)
         return self
