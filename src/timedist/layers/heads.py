@@ -325,8 +325,9 @@ class ZeroHead(Head):
     def call(self, inputs: Tensor) -> td.Distribution:
         """The distribution whose parameters stand on the last axis."""
         raw, number = self._checked(inputs), math.prod(self.event_shape)
-        base = self._read(raw[..., number:])
-        logits = ops.reshape(raw[..., :number], (*ops.shape(raw)[:-1], *self.event_shape))
+        odds, rest = special.parts(raw, (number, raw.shape[-1] - number))
+        base = self._read(rest)
+        logits = ops.reshape(odds, (*ops.shape(raw)[:-1], *self.event_shape))
         zeros = self.wrapper.trusted(base=base, logits=logits)
         return _independent(zeros, len(self.event_shape))
 
