@@ -7,8 +7,8 @@ from helpers import to_numpy
 from models import QUICK, X, functional, sequential
 
 import timedist
-from timedist.distributions import Independent, MixtureSameFamily
-from timedist.layers import IndependentNormal, MixtureNormal
+from timedist.distributions import Independent, MixtureSameFamily, Normal
+from timedist.layers import DistributionLambda, IndependentNormal, MixtureNormal
 from timedist.ops import compat
 
 
@@ -70,6 +70,18 @@ def test_batches_of_different_lengths_are_refused():
     model.build((None, None, 5))
     with pytest.raises(ValueError, match="pad them"):
         timedist.predict(model, Data(), verbose=0)
+
+
+def test_parameters_that_lie_broadcast_or_transposed_in_memory():
+    def turned(x):
+        loc = keras.ops.transpose(keras.ops.copy(keras.ops.transpose(x)))
+        return Normal(loc, keras.ops.broadcast_to(keras.ops.ones(5), x.shape))
+
+    model = keras.Sequential([DistributionLambda(turned)])
+    model.compile(run_eagerly=True)
+    inputs = X[:40]
+    distribution = timedist.predict(model, inputs, batch_size=10, verbose=0)
+    np.testing.assert_array_equal(distribution.loc, inputs)
 
 
 def test_nested_distributions():

@@ -59,7 +59,8 @@ class ParameterView(keras.Model):
     def _append(self, batch: list[np.ndarray]) -> None:
         """The arrays of one more batch, behind those before."""
         if not self.columns:
-            self.columns.extend(map(np.array, batch))
+            # In rows: only such memory grows in place, and outputs may be broadcast or transposed.
+            self.columns.extend(np.array(x, order="C") for x in batch)
             return
         for column, rows in zip(self.columns, batch, strict=True):
             _extend(column, rows)
