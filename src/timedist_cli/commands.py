@@ -104,7 +104,7 @@ def fit(
     head: HeadOption = Head.mixture,  # type: ignore[attr-defined]
     network: NetworkOption = Network.recurrent,  # type: ignore[attr-defined]
     context_length: Annotated[
-        int | None, typer.Option(help="Steps of warm-up; default: horizon, at least 24.")
+        int | None, typer.Option(help="Steps of warm-up; default: twice the horizon, at least 24.")
     ] = None,
     epochs: Epochs = 20,
     seed: Seed = 0,

@@ -68,6 +68,16 @@ def test_every_place_is_drawn_and_no_other(windows):
     assert seen == every
 
 
+def test_windows_are_drawn_by_weight(windows):
+    inputs, _ = batches(windows, batch_size=20_000, weights=[1.0, 0.0, 3.0])[0]
+    drawn = np.bincount(inputs["series"], minlength=3) / 20_000
+    whole = CONTEXT + HORIZON - 1
+    mass = np.array([1.0, 0.0, 3.0]) * [len(one) - whole for one in SERIES]
+    expected = mass / mass.sum()
+    # Four standard deviations of a share.
+    assert (abs(drawn - expected) <= 4 * np.sqrt(expected * (1 - expected) / 20_000)).all()
+
+
 def test_epochs_differ_and_can_be_repeated(windows):
     first = batches(windows)
     assert len(first) == 3

@@ -193,7 +193,8 @@ def test_ctrl_c_before_the_first_checkpoint_leaves_nothing(data, tmp_path, capsy
     monkeypatch.setattr(Forecaster, "fit", fit)
     assert run("fit", data, "-o", tmp_path / "model") == 130
     assert "--resume" not in capsys.readouterr().err
-    assert run("backtest", data, "--windows", 1, "-o", tmp_path / "a" / "b") == 130
+    small = ("--horizon", 12, "--windows", 1)
+    assert run("backtest", data, *small, "-o", tmp_path / "a" / "b") == 130
     assert run("demo", "--output", tmp_path / "demo") == 130
     assert listing(tmp_path) == []
 

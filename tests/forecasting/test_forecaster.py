@@ -233,6 +233,29 @@ def test_default_lags_reach_no_further_than_the_data():
 
 
 @pytest.mark.parametrize(
+    ("weighting", "expected"),
+    [
+        (0, [1, 1, 1]),
+        (0.5, [3 / 7, 3 / 7, 15 / 7]),
+        (1, [1 / 9, 1 / 9, 25 / 9]),
+        (9, [0.1, 0.1, 3]),
+    ],
+)
+def test_large_series_are_drawn_more_often(weighting, expected):
+    frame = polars_frame(ids=("a", "b", "c"), length=5)
+    sizes = pl.Series([2.0] * 5 + [-2.0] * 5 + [50.0] * 5)
+    weights = tiny_forecaster(weighting=weighting)._weights(
+        Panel.from_frame(frame.with_columns(y=sizes))
+    )
+    np.testing.assert_allclose(weights, expected, rtol=1e-4)
+
+
+def test_series_of_zeros_are_drawn_alike():
+    panel = Panel.from_frame(polars_frame(ids=("a", "b"), length=5).with_columns(y=pl.lit(0.0)))
+    np.testing.assert_array_equal(tiny_forecaster()._weights(panel), [1.0, 1.0])
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"horizon": 0}, "horizon must be a whole number of at least 1, got 0"),
@@ -240,6 +263,8 @@ def test_default_lags_reach_no_further_than_the_data():
         ({"context_length": 0}, "context_length must be a whole number of at least 1, got 0"),
         ({"epochs": -1}, "epochs must be a whole number of at least 1, got -1"),
         ({"learning_rate": 0.0}, "learning_rate must be positive, got 0.0"),
+        ({"weighting": -1}, "weighting must be 0 or larger, got -1"),
+        ({"weighting": float("nan")}, "weighting must be 0 or larger, got nan"),
         (
             {"network": "rnn"},
             "network must be one of recurrent, transformer, wavenet, got 'rnn'",
@@ -257,7 +282,7 @@ def test_arguments_that_do_not_fit(options, message):
 
 def test_default_context():
     assert Forecaster(3).context_length == 24
-    assert Forecaster(48).context_length == 48
+    assert Forecaster(48).context_length == 96
 
 
 def test_not_fitted(frame, tmp_path):

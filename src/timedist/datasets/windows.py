@@ -117,6 +117,8 @@ class RandomWindows(keras.utils.PyDataset):
         steps: batches in an epoch.
         seed: int.
         epoch: number of the first epoch, to go on where training stopped.
+        weights: float array `(series,)`, how much more often than others a window of each series
+            is drawn; default: all windows alike.
     """
 
     def __init__(
@@ -129,23 +131,27 @@ class RandomWindows(keras.utils.PyDataset):
         steps: int,
         seed: int,
         epoch: int = 0,
+        weights: Array | None = None,
     ) -> None:
         super().__init__()
         self.windows = windows
         self.history, self.context, self.horizon = history, context, horizon
         self.batch_size, self.steps = batch_size, steps
         self.seed, self.epoch = seed, epoch
-        # Every position at which a whole window fits, counted through all series.
-        self.places = np.cumsum([0, *(windows.lengths - (context + horizon) + 1)])
+        # The positions at which a whole window fits, and the weight of all those up to a series.
+        self.places = windows.lengths - (context + horizon) + 1
+        self.weights = np.ones(len(self.places)) if weights is None else np.asarray(weights, float)
+        self.bounds = np.cumsum([0.0, *(self.weights * self.places)])
 
     def __len__(self) -> int:
         return self.steps
 
     def __getitem__(self, index: int) -> tuple[dict, Array]:
         rng = np.random.default_rng((self.seed, self.epoch, index))
-        place = rng.integers(self.places[-1], size=self.batch_size)
-        series = np.searchsorted(self.places, place, side="right") - 1
-        at = place - self.places[series] + self.context
+        drawn = rng.uniform(0.0, self.bounds[-1], size=self.batch_size)
+        series = np.searchsorted(self.bounds, drawn, side="right") - 1
+        place = (drawn - self.bounds[series]) / self.weights[series]
+        at = np.minimum(place.astype(int), self.places[series] - 1) + self.context
         target = self.windows.target(series, at, self.history + self.context, self.horizon)
         features = self.windows.known(series, at, self.context, self.horizon)
         inputs = {"target": target, "features": features, "series": series.astype("int32")}

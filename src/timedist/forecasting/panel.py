@@ -109,6 +109,30 @@ class Panel:
         """The position after the last one."""
         return int((self.starts + self.lengths).max())
 
+    @property
+    def scales(self) -> Array:
+        """Mean absolute value of each series."""
+        return np.array([np.nanmean(np.abs(one)) for one in self.series])
+
+    def refuse_short(self, least: int, what: str) -> None:
+        """Raise a `ForecastingError` if a series has fewer steps than are needed for `what`."""
+        short = np.flatnonzero(self.lengths < least)
+        if len(short):
+            name, length = self.ids[short[0]], int(self.lengths[short[0]])
+            raise ForecastingError(
+                f"series {name!r} has {length} steps of {self.frequency.name}, at least {least} "
+                f"are needed for the {what}"
+            )
+
+    def refuse_no_counts(self, what: str) -> None:
+        """Raise a `ForecastingError` if a value is no count, which `what` is for."""
+        for name, one in zip(self.ids, self.series, strict=True):
+            wrong = one[(one < 0) | (one != np.floor(one)) & ~np.isnan(one)]
+            if len(wrong):
+                raise ForecastingError(
+                    f"{what} is for counts, but series {name!r} has {wrong[0]:g}"
+                )
+
     def until(self, stamp: np.datetime64) -> Panel:
         """The part of every series up to and with a time stamp; later series are left out."""
         last = int(self.frequency.positions(np.array([stamp], "datetime64[s]"), self.origin)[0][0])
