@@ -53,7 +53,8 @@ def forecaster(epochs=1, batches=BATCHES):
     """An unfitted DeepAR."""
     from timedist.forecasting.forecaster import Forecaster
 
-    sizes = {"units": UNITS, "depth": DEPTH, "batch_size": BATCH, "steps_per_epoch": batches}
+    sizes = {"units": UNITS, "depth": DEPTH, "members": 1}
+    sizes |= {"batch_size": BATCH, "steps_per_epoch": batches}
     return Forecaster(
         HORIZON, context_length=CONTEXT, head="student-t", lags=LAGS, epochs=epochs, **sizes
     )

@@ -43,6 +43,7 @@ TINY = {
     "epochs": 2,
     "steps_per_epoch": 2,
     "batch_size": 8,
+    "members": 1,
 }
 
 

@@ -65,6 +65,9 @@ Horizon = Annotated[int, typer.Option(help="How many steps to forecast.")]
 Epochs = Annotated[int, typer.Option(help="Epochs of 100 training steps of 64 windows.")]
 HeadOption = Annotated[Head, typer.Option(help="Distribution at each step.")]
 NetworkOption = Annotated[Network, typer.Option(help="What reads the past of a series.")]
+Members = Annotated[
+    int, typer.Option(help="Networks trained side by side; sample paths are shared out among them.")
+]
 Seed = Annotated[int, typer.Option(help="Seed of weights, windows and sample paths.")]
 Paths = Annotated[
     int, typer.Option("--num-paths", min=1, help="Sample paths the quantiles are taken from.")
@@ -107,6 +110,7 @@ def fit(
         int | None, typer.Option(help="Steps of warm-up; default: twice the horizon, at least 24.")
     ] = None,
     epochs: Epochs = 20,
+    members: Members = 2,
     seed: Seed = 0,
     resume: Annotated[
         bool,
@@ -124,7 +128,7 @@ def fit(
     from there.
     """
     del backend
-    options = {"network": network.value, "epochs": epochs, "seed": seed}
+    options = {"network": network.value, "epochs": epochs, "members": members, "seed": seed}
     options |= {"freq": freq, "context_length": context_length, "head": head.value}
     work().fit(data, output, resume, horizon=horizon, **options)
 
@@ -163,6 +167,7 @@ def backtest(
     head: HeadOption = Head.mixture,  # type: ignore[attr-defined]
     network: NetworkOption = Network.recurrent,  # type: ignore[attr-defined]
     epochs: Epochs = 20,
+    members: Members = 2,
     num_paths: Paths = 200,
     seed: Seed = 0,
     output: Annotated[
@@ -176,8 +181,9 @@ def backtest(
     The baselines are the same phase of the last season, and the pool of past seasons at that phase.
     """
     del backend
-    options = {"head": head.value, "network": network.value, "epochs": epochs, "seed": seed}
-    work().backtest(data, windows, num_paths, output, horizon=horizon, freq=freq, **options)
+    options = {"network": network.value, "epochs": epochs, "members": members, "seed": seed}
+    options |= {"freq": freq, "head": head.value}
+    work().backtest(data, windows, num_paths, output, horizon=horizon, **options)
 
 
 def run(arguments: list[str] | None = None) -> int:

@@ -11,7 +11,7 @@ import pytest
 from frames import TINY, columns, polars_frame
 
 from timedist.forecasting import Forecaster, cli, files, storage
-from timedist.forecasting.forecaster import HEADS, NETWORKS
+from timedist.forecasting.networks import HEADS, NETWORKS
 from timedist.forecasting.quantiles import LEVELS
 from timedist_cli import commands
 
@@ -81,7 +81,7 @@ def test_fit_and_forecast(data, tmp_path, capsys):
     assert table["ds"][0] == polars_frame(length=LENGTH + 1)["ds"][-1]
 
     assert run("fit", data, "-o", model, "--resume") == 0
-    assert f"{model} is complete: 1 epochs are done" in capsys.readouterr().err
+    assert f"{model} is complete: 2 epochs are done" in capsys.readouterr().err
 
 
 def test_paths_from_parquet_to_csv(model, data, tmp_path):
@@ -117,7 +117,7 @@ def test_demo(tmp_path, capsys, monkeypatch):
     assert f"on {keras.backend.backend()}" in captured.err
     expected = ["forecast.png", "forecasts.parquet", "model", "scores.csv"]
     assert sorted(file.name for file in out.iterdir()) == expected
-    assert Forecaster.load(out / "model").epochs_done == 1
+    assert Forecaster.load(out / "model").done == [1, 1]
     table = pl.read_parquet(out / "forecasts.parquet")
     assert str(table["cutoff"].min()) == "2025-11-02 23:00:00"
     assert str(table["ds"].max()) == "2025-11-30 23:00:00"
@@ -177,12 +177,12 @@ def test_ctrl_c_and_resume(data, tmp_path, capsys, monkeypatch):
         interrupt(patch, epoch=2)
         assert run("fit", data, "-o", model, *options) == 130
     text = capsys.readouterr().err
-    assert f"interrupted: {model} holds epoch 1 of 3" in text
+    assert f"interrupted: {model} holds epoch 1 of 6" in text
     assert "go on with --resume" in text
     assert Forecaster.load(model).epochs_done == 1
     assert listing(tmp_path) == ["model", "model/forecaster.json", "model/model.keras"]
     assert run("fit", data, "-o", model, "--resume") == 0
-    assert Forecaster.load(model).epochs_done == 3
+    assert Forecaster.load(model).done == [3, 3]
     assert listing(tmp_path) == ["model", "model/forecaster.json", "model/model.keras"]
 
 
@@ -306,6 +306,7 @@ def test_series_too_short(tmp_path, model, capsys):
         (["fit", "--horizon", 0], "horizon must be a whole number of at least 1, got 0"),
         (["fit", "--horizon", "many"], "Invalid value for '--horizon'"),
         (["fit", "--context-length", 0], "context_length must be a whole number of at least 1"),
+        (["fit", "--members", 0], "members must be a whole number of at least 1, got 0"),
         (["fit", "--epochs", 0], "epochs must be a whole number of at least 1, got 0"),
         (["fit", "--head", "cauchy"], "Invalid value for '--head'"),
         (["fit", "--head", "poisson", "--freq", "often"], "frequency 'often' is not understood"),
@@ -362,9 +363,9 @@ def test_bad_models(model, data, tmp_path, capsys):
     bad.mkdir()
     assert forecast(bad) == f"model {bad} has no forecaster.json: it is no model directory"
     description = json.loads((model / storage.DESCRIPTION).read_text(encoding="utf-8"))
-    text = json.dumps({**description, "format": 2})
+    text = json.dumps({**description, "format": 1})
     (bad / storage.DESCRIPTION).write_text(text, encoding="utf-8")
-    assert forecast(bad).startswith(f"model {bad} has format 2, this version of timedist reads")
+    assert forecast(bad).startswith(f"model {bad} has format 1, this version of timedist reads")
     (bad / storage.DESCRIPTION).write_text(json.dumps(description), encoding="utf-8")
     (bad / storage.MODEL).write_bytes((model / storage.MODEL).read_bytes()[:1000])
     damaged = f"model {bad} is damaged: model.keras is missing or not what was written"

@@ -61,11 +61,27 @@ class Stop(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+class StopInTheSecond(keras.callbacks.Callback):
+    """Ctrl-C in the second epoch of the second network."""
+
+    begun = 0
+
+    def on_train_begin(self, logs=None):
+        self.begun += 1
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if (self.begun, epoch) == (2, 1):
+            raise KeyboardInterrupt
+
+
 def test_training_changes_the_weights_and_counts_epochs(fitted):
     assert fitted.epochs_done == TINY["epochs"]
     assert fitted.ids == ("a", "b")
     assert fitted.config["freq"] == "1h"
-    assert int(fitted.model.optimizer.iterations) == TINY["epochs"] * TINY["steps_per_epoch"]
+    assert (
+        int(fitted.model.members[0].optimizer.iterations)
+        == TINY["epochs"] * TINY["steps_per_epoch"]
+    )
     assert all(np.isfinite(w).all() for w in weights(fitted))
 
 
@@ -142,7 +158,7 @@ def test_save_and_load(fitted, saved, frame):
     assert (loaded.ids, loaded.epochs_done) == (fitted.ids, fitted.epochs_done)
     for ours, theirs in zip(weights(fitted), weights(loaded), strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    states = [f.model.optimizer.variables for f in (fitted, loaded)]
+    states = [f.model.members[0].optimizer.variables for f in (fitted, loaded)]
     for ours, theirs in zip(*states, strict=True):
         np.testing.assert_array_equal(to_numpy(ours), to_numpy(theirs))
     assert sum(np.abs(to_numpy(v)).sum() for v in states[1]) > 0
@@ -206,15 +222,18 @@ def test_counts(frame):
 def test_other_networks(frame, network, tmp_path):
     options = {"network": network, "units": 8, "epochs": 1, "steps_per_epoch": 1}
     forecaster = tiny_forecaster(**options).fit(frame, verbose=0)
-    assert forecaster.model.core.units == 8
+    assert forecaster.model.members[0].core.units == 8
     forecast = forecaster.forecast(num_paths=5)
     assert np.isfinite(forecast["timedist"].to_numpy()).all()
     forecaster.save(tmp_path / "model")
     again = Forecaster.load(tmp_path / "model").forecast(frame, num_paths=5)
-    assert type(Forecaster.load(tmp_path / "model").model) is type(forecaster.model)
+    kinds = {
+        type(one.model.members[0]) for one in (forecaster, Forecaster.load(tmp_path / "model"))
+    }
+    assert len(kinds) == 1
     assert_close(again["timedist"].to_numpy(), forecast["timedist"].to_numpy(), 1e-5)
     if network == "wavenet":  # six steps of context
-        assert forecaster.model.core.receptive_field >= 6
+        assert forecaster.model.members[0].core.receptive_field >= 6
 
 
 def test_a_new_fit_finds_its_own_frequency(frame):
@@ -227,9 +246,38 @@ def test_a_new_fit_finds_its_own_frequency(frame):
     assert message == "the data have the frequency 1h, the model has 1d"
 
 
-def test_default_lags_reach_no_further_than_the_data():
-    panel = Panel.from_frame(polars_frame(length=30))
-    assert Forecaster._default_lags(panel) == [1, 2, 3, 23, 24, 25]
+def test_each_network_is_trained_by_itself(frame, tmp_path):
+    """Stopped in the second network and resumed, both are what they are without a stop."""
+    both = tiny_forecaster(members=2).fit(frame, verbose=0)
+    assert (both.done, both.epochs_done, both.epochs_in_all) == ([2, 2], 4, 4)
+    first, second = ([to_numpy(w) for w in one.weights] for one in both.model.members)
+    for w, alone in zip(first, weights(tiny_forecaster().fit(frame, verbose=0)), strict=True):
+        assert_close(w, alone, 1e-5)
+    assert any((w != other).any() for w, other in zip(first, second, strict=True))
+    stopped = tiny_forecaster(members=2)
+    with pytest.raises(KeyboardInterrupt):
+        stopped.fit(frame, tmp_path / "model", callbacks=[StopInTheSecond()], verbose=0)
+    resumed = Forecaster.load(tmp_path / "model")
+    assert resumed.done == [2, 1]
+    resumed.fit(frame, resume=True, verbose=0)
+    for w, expected in zip(weights(resumed), weights(both), strict=True):
+        assert_close(w, expected, 1e-5)
+
+
+def test_paths_are_shared_out_among_the_networks(frame):
+    forecaster = tiny_forecaster(members=3).fit(frame, verbose=0)
+    panel = Panel.from_frame(frame)
+    series, at = forecaster._ends(panel)
+    paths = forecaster.sample_windows(panel, series, at, num_paths=5)
+    assert paths.shape == (2, 5, 4)
+    assert {name: rollout.num_paths for name, rollout in forecaster._rollouts.items()} == {
+        (0, 2): 2,
+        (1, 2): 2,
+        (2, 1): 1,
+    }
+    members = [rollout.model for rollout in forecaster._rollouts.values()]
+    assert members == forecaster.model.members
+    assert forecaster.sample_windows(panel, series, at, num_paths=1).shape == (2, 1, 4)
 
 
 @pytest.mark.parametrize(

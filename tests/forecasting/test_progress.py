@@ -20,8 +20,13 @@ def test_bar_counts_steps():
             bar.on_train_batch_end(batch)
         bar.on_epoch_end(2, {"loss": 1.23456})
         assert task.completed == 30
-    assert "training, epoch 3, loss 1.235" in out.getvalue()
-    assert "30/50" in out.getvalue()
+        assert task.description == "training, epoch 3, loss 1.235"
+        bar.on_train_begin()  # of another network
+        bar.on_train_batch_end(0)
+        bar.on_epoch_end(0, {"loss": 2.0})
+        assert [one.completed for one in bar.display.tasks] == [31]
+    assert "training, epoch 4, loss 2.000" in out.getvalue()
+    assert "31/50" in out.getvalue()
 
 
 def test_an_unknown_number_of_steps():

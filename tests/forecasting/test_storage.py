@@ -126,7 +126,8 @@ def test_load_refuses_another_format(model):
     description = json.loads(file.read_text(encoding="utf-8"))
     file.write_text(json.dumps({**description, "format": 99}), encoding="utf-8")
     assert refusal(model) == (
-        f"model {model} has format 99, this version of timedist reads format 1; fit it anew"
+        f"model {model} has format 99, this version of timedist reads format {storage.FORMAT}; "
+        "fit it anew"
     )
 
 

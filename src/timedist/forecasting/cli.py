@@ -42,7 +42,7 @@ def fit(data: Path, output: Path, resume: bool, **options: Any) -> None:
     storage.refuse_foreign_directory(output)
     forecaster = Forecaster.load(output) if resume else Forecaster(**options)
     panel = _panel(data, forecaster.config["freq"])
-    if resume and forecaster.epochs_done >= forecaster.config["epochs"]:
+    if resume and forecaster.epochs_done >= forecaster.epochs_in_all:
         _say(f"{output} is complete: {forecaster.epochs_done} epochs are done")
         return
     try:
@@ -138,7 +138,7 @@ def _fit(
     forecaster: Forecaster, panel: Panel, checkpoint: Path | None, resume: bool = False
 ) -> None:
     """Train with a progress bar; after Ctrl-C say what is kept."""
-    total, done = forecaster.config["epochs"], forecaster.epochs_done
+    total, done = forecaster.epochs_in_all, forecaster.epochs_done
     interrupt = StopOnInterrupt()
     try:
         with FitProgress(_console, total, done) as bar:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,42 +11,16 @@ import keras
 import numpy as np
 
 from timedist.datasets.windows import RandomWindows, SeriesWindows
-from timedist.forecasting import storage
+from timedist.forecasting import networks, storage
+from timedist.forecasting.ensemble import Ensemble
 from timedist.forecasting.errors import ForecastingError
+from timedist.forecasting.networks import HEADS, NETWORKS
 from timedist.forecasting.panel import Panel
 from timedist.forecasting.quantiles import LEVELS, check_levels, summary
-from timedist.layers import (
-    IndependentLogistic,
-    IndependentNegativeBinomial,
-    IndependentNormal,
-    IndependentPoisson,
-    IndependentStudentT,
-    MixtureNormal,
-)
-from timedist.losses import NegativeLogLikelihood
-from timedist.sequence import (
-    AutoregressiveModel,
-    AutoregressiveRNN,
-    AutoregressiveTransformer,
-    AutoregressiveWaveNet,
-    Rollout,
-)
+from timedist.sequence import Rollout
 
 Array = np.ndarray
 
-HEADS = {
-    "mixture": lambda: MixtureNormal(3),
-    "normal": IndependentNormal,
-    "student-t": IndependentStudentT,
-    "logistic": IndependentLogistic,
-    "negative-binomial": IndependentNegativeBinomial,
-    "poisson": IndependentPoisson,
-}
-NETWORKS = {
-    "recurrent": AutoregressiveRNN,
-    "transformer": AutoregressiveTransformer,
-    "wavenet": AutoregressiveWaveNet,
-}
 _NUMBERS = (
     "horizon",
     "context_length",
@@ -56,11 +29,12 @@ _NUMBERS = (
     "epochs",
     "steps_per_epoch",
     "batch_size",
+    "members",
 )
 
 
 class Forecaster:
-    """Probabilistic forecasts of many series by one network, an `AutoregressiveModel`.
+    """Probabilistic forecasts of many series by networks that learn from all of them.
 
     Args:
         horizon: how many steps to forecast.
@@ -75,7 +49,7 @@ class Forecaster:
         units: width of the network's layers. Default 64.
         depth: number of recurrent or transformer layers; those of a WaveNet are as many as the
             context needs. Default 1.
-        epochs: number of epochs; a checkpoint is kept after each. Default 20.
+        epochs: number of epochs of each network; a checkpoint is kept after each. Default 20.
         steps_per_epoch: training steps in an epoch. Default 100.
         batch_size: windows in a training step. Default 64.
         learning_rate: peak of the learning rate, which rises linearly and falls by a cosine.
@@ -84,6 +58,9 @@ class Forecaster:
             drawn in training, so that large series, where errors count most, are seen more often; 0
             is all alike, 1 the proportion itself. No series is drawn less often than at a tenth
             of the average. Default 0.5.
+        members: number of networks, each an `AutoregressiveModel`, trained one after the other
+            from other first weights on other windows; sample paths are shared out among them.
+            Training takes so many times longer; errors and unfounded certainty shrink. Default 2.
         seed: int, for the weights, the windows and the sample paths. Default 0.
 
     Raises:
@@ -120,6 +97,7 @@ class Forecaster:
         batch_size: int = 64,
         learning_rate: float = 3e-3,
         weighting: float = 0.5,
+        members: int = 2,
         seed: int = 0,
     ) -> None:
         if context_length is None and isinstance(horizon, int):
@@ -138,6 +116,7 @@ class Forecaster:
             "batch_size": batch_size,
             "learning_rate": learning_rate,
             "weighting": weighting,
+            "members": members,
             "seed": seed,
         }
         for name in _NUMBERS:
@@ -155,11 +134,11 @@ class Forecaster:
         if not 0 <= weighting < math.inf:
             raise ForecastingError(f"weighting must be 0 or larger, got {weighting!r}")
         self._freq = freq
-        self.epochs_done = 0
-        self.model: AutoregressiveModel | None = None
+        self.done = [0] * members  # epochs, by network
+        self.model: Ensemble | None = None
         self.ids: tuple[str, ...] = ()
         self._panel: Panel | None = None
-        self._rollouts: dict[int, Rollout] = {}
+        self._rollouts: dict[tuple[int, int], Rollout] = {}
 
     # --- fitting -------------------------------------------------------------------------------
 
@@ -172,6 +151,16 @@ class Forecaster:
     def context_length(self) -> int:
         """How many steps the network is warmed up on."""
         return self.config["context_length"]
+
+    @property
+    def epochs_done(self) -> int:
+        """Epochs of all networks together that are done."""
+        return sum(self.done)
+
+    @property
+    def epochs_in_all(self) -> int:
+        """Epochs of all networks together that `fit` does."""
+        return self.config["members"] * self.config["epochs"]
 
     def fit(
         self,
@@ -187,7 +176,7 @@ class Forecaster:
             frame: data frame with the columns `unique_id`, `ds` and `y`, or a `Panel`.
             checkpoint: directory to save to after every epoch, as `save` does.
             resume: go on after the last epoch done instead of starting anew.
-            callbacks: Keras callbacks.
+            callbacks: Keras callbacks, for the training of each network.
             verbose: progress output, as in `keras.Model.fit`.
 
         Returns:
@@ -205,24 +194,18 @@ class Forecaster:
             self._start(panel)
         self._panel = panel
         assert self.model is not None
-        batches = RandomWindows(
-            self._windows(panel, int(panel.starts.min()), panel.end + self.horizon),
-            self.model.max_lag,
-            self.context_length,
-            self.horizon,
-            self.config["batch_size"],
-            self.config["steps_per_epoch"],
-            self.config["seed"],
-            epoch=self.epochs_done,
-            weights=self._weights(panel),
-        )
-        self.model.fit(
-            batches,
-            epochs=self.config["epochs"],
-            initial_epoch=self.epochs_done,
-            callbacks=[*callbacks, _EpochDone(self, checkpoint)],
-            verbose=verbose,
-        )
+        for number, member in enumerate(self.model.members):
+            if self.done[number] < self.config["epochs"]:
+                # The windows are random already; Keras would shuffle them by the state of `random`,
+                # which a resumed training does not have.
+                member.fit(
+                    self._batches(panel, number),
+                    epochs=self.config["epochs"],
+                    initial_epoch=self.done[number],
+                    callbacks=[*callbacks, _EpochDone(self, number, checkpoint)],
+                    verbose=verbose,
+                    shuffle=False,
+                )
         self._rollouts.clear()
         return self
 
@@ -231,44 +214,10 @@ class Forecaster:
         return frame if isinstance(frame, Panel) else Panel.from_frame(frame, freq)
 
     def _start(self, panel: Panel) -> None:
-        """A fresh model for the series of a panel."""
-        head = HEADS[self.config["head"]]()
-        if head.family.discrete:
-            panel.refuse_no_counts(f"the head {self.config['head']}")
-        # Initialisers take their seeds from here. Keras's own function imports TensorFlow as well
-        # where it is installed, on any backend: seconds, and 300 MB.
-        random.seed(self.config["seed"])
-        self.ids, self.epochs_done = panel.ids, 0
+        """Fresh networks for the series of a panel."""
+        self.model = networks.fresh(self.config, panel)
+        self.ids, self.done = panel.ids, [0] * self.config["members"]
         self.config["freq"] = panel.frequency.name
-        self.model = NETWORKS[self.config["network"]](
-            head=head,
-            lags=self.config["lags"] or self._default_lags(panel),
-            context_length=self.context_length,
-            **self._network_options(),
-            num_series=len(panel.ids),
-            nonnegative=not any((one < 0).any() for one in panel.series),
-        )
-        total = self.config["epochs"] * self.config["steps_per_epoch"]
-        warmup = max(1, total // 20)
-        peak = self.config["learning_rate"]
-        schedule = keras.optimizers.schedules.CosineDecay(
-            0.05 * peak, max(1, total - warmup), alpha=0.01, warmup_target=peak, warmup_steps=warmup
-        )
-        optimizer = keras.optimizers.Adam(schedule, global_clipnorm=1.0)
-        self.model.compile(optimizer, NegativeLogLikelihood(missing="mask"))
-
-    def _network_options(self) -> dict[str, Any]:
-        """Width and depth of the network; a WaveNet is to see the whole context."""
-        units, network = self.config["units"], self.config["network"]
-        if network == "wavenet":
-            layers = max(1, math.ceil(math.log2(self.context_length)))
-            return {"units": units, "dilations": tuple(2**number for number in range(layers))}
-        return {"units": units, "depth": self.config["depth"]}
-
-    @staticmethod
-    def _default_lags(panel: Panel) -> list[int]:
-        longest = int(panel.lengths.max())
-        return [lag for lag in panel.frequency.lags() if lag < longest]
 
     def _windows(self, panel: Panel, first: int, end: int) -> SeriesWindows:
         """Windows of all series, with the features of the steps from `first` to before `end`."""
@@ -276,6 +225,20 @@ class Forecaster:
         features = panel.frequency.features(panel.stamps(np.arange(first, end)))
         padding = self.model.max_lag + self.context_length
         return SeriesWindows(panel.series, panel.starts, features, first, padding)
+
+    def _batches(self, panel: Panel, number: int) -> RandomWindows:
+        """What a network is trained on; no two see the same windows."""
+        return RandomWindows(
+            self._windows(panel, int(panel.starts.min()), panel.end + self.horizon),
+            self._fitted().max_lag,
+            self.context_length,
+            self.horizon,
+            self.config["batch_size"],
+            self.config["steps_per_epoch"],
+            self.config["seed"] + number,
+            epoch=self.done[number],
+            weights=self._weights(panel),
+        )
 
     def _weights(self, panel: Panel) -> Array:
         """How often windows of each series are drawn in training, on average once."""
@@ -380,11 +343,21 @@ class Forecaster:
             "features": windows.known(series, at, self.context_length, self.horizon),
             "series": self._numbers(panel, series),
         }
-        if num_paths not in self._rollouts:
-            self._rollouts[num_paths] = Rollout(model, num_paths, seed=self.config["seed"])
-        return self._rollouts[num_paths].predict(inputs, batch_size=batch_size, verbose=verbose)
+        # A path is drawn from one network as a whole: what they disagree on spreads the paths.
+        number = len(model.members)
+        shares = [num_paths // number + (k < num_paths % number) for k in range(number)]
+        rollouts = [self._rollout(k, share) for k, share in enumerate(shares) if share]
+        paths = [one.predict(inputs, batch_size=batch_size, verbose=verbose) for one in rollouts]
+        return np.concatenate(paths, axis=1)
 
-    def _fitted(self) -> AutoregressiveModel:
+    def _rollout(self, number: int, num_paths: int) -> Rollout:
+        """What draws paths from a network; kept, so that it compiles once."""
+        if (number, num_paths) not in self._rollouts:
+            member, seed = self._fitted().members[number], self.config["seed"] + number
+            self._rollouts[number, num_paths] = Rollout(member, num_paths, seed=seed)
+        return self._rollouts[number, num_paths]
+
+    def _fitted(self) -> Ensemble:
         if self.model is None:
             raise ForecastingError(
                 "the forecaster is not fitted: call fit(frame) or Forecaster.load(path) first"
@@ -452,7 +425,7 @@ class Forecaster:
         description = {
             "config": self.config,
             "ids": list(self.ids),
-            "epochs_done": self.epochs_done,
+            "done": self.done,
         }
         storage.save(Path(path), description, model.save)
 
@@ -473,7 +446,7 @@ class Forecaster:
         try:
             forecaster = cls(**description["config"])
             forecaster.ids = tuple(description["ids"])
-            forecaster.epochs_done = int(description["epochs_done"])
+            forecaster.done = [int(done) for done in description["done"]]
             forecaster.model = keras.models.load_model(file)
         except (KeyError, TypeError, ValueError) as error:
             reason = str(error).splitlines()[0]
@@ -484,17 +457,17 @@ class Forecaster:
 class _EpochDone(keras.callbacks.Callback):
     """Counts the epochs and keeps the last whole checkpoint."""
 
-    def __init__(self, forecaster: Forecaster, path: str | Path | None) -> None:
+    def __init__(self, forecaster: Forecaster, number: int, path: str | Path | None) -> None:
         super().__init__()
-        self.forecaster = forecaster
+        self.forecaster, self.number = forecaster, number
         self.path = path
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         del logs
-        before, self.forecaster.epochs_done = self.forecaster.epochs_done, epoch + 1
+        self.forecaster.done[self.number] = epoch + 1
         try:
             if self.path is not None:
                 self.forecaster.save(self.path)
         except BaseException:  # Ctrl-C too: the checkpoint is still that of the epoch before
-            self.forecaster.epochs_done = before
+            self.forecaster.done[self.number] = epoch
             raise

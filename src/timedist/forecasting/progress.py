@@ -19,7 +19,7 @@ from rich.progress import (
 
 
 class FitProgress(keras.callbacks.Callback):
-    """One bar over all training steps, with the loss of the last epoch; a context manager.
+    """One bar over all steps of one or more trainings, with the last loss; a context manager.
 
     Nothing is shown before training begins, so that an error before it stands alone.
 
@@ -32,6 +32,7 @@ class FitProgress(keras.callbacks.Callback):
     def __init__(self, console: Console, epochs: int, done: int = 0) -> None:
         super().__init__()
         self.epochs, self.done = epochs, done
+        self.task: Any = None
         self.display = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -49,8 +50,10 @@ class FitProgress(keras.callbacks.Callback):
             self.display.stop()
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Open the bar."""
+        """Open the bar, if it is not open."""
         del logs
+        if self.task is not None:
+            return
         self.display.start()
         steps = self.params["steps"] or 1
         self.task = self.display.add_task(
@@ -64,8 +67,10 @@ class FitProgress(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Show the loss."""
+        del epoch  # each network counts its own
+        self.done += 1
         loss = (logs or {}).get("loss", float("nan"))
-        self.display.update(self.task, description=f"training, epoch {epoch + 1}, loss {loss:.3f}")
+        self.display.update(self.task, description=f"training, epoch {self.done}, loss {loss:.3f}")
 
 
 class StopOnInterrupt(keras.callbacks.Callback):
@@ -75,11 +80,15 @@ class StopOnInterrupt(keras.callbacks.Callback):
     time, so an interrupt would be lost there. A second Ctrl-C interrupts at once.
     """
 
-    def on_train_begin(self, logs: Any = None) -> None:
-        """Take over the handler of the signal."""
-        del logs
+    def __init__(self) -> None:
+        super().__init__()
         self.asked = False
-        self.usual = signal.signal(signal.SIGINT, self._ask)
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Take over the handler of the signal, if that is not done."""
+        del logs
+        if not hasattr(self, "usual"):
+            self.usual = signal.signal(signal.SIGINT, self._ask)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Stop if asked to."""

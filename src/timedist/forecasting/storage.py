@@ -14,7 +14,7 @@ from typing import Any
 
 from timedist.forecasting.errors import ForecastingError
 
-FORMAT = 1
+FORMAT = 2
 DESCRIPTION = "forecaster.json"
 MODEL = "model.keras"
 
