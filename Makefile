@@ -8,6 +8,9 @@ BACKENDS = jax tensorflow torch
 # Two workers fit two cores; more would only compete for them.
 WORKERS ?= 2
 
+# Most modules of the backends are never imported: those that are compile when they are.
+QUICKLY = --quiet --disable-pip-version-check --no-compile
+
 .PHONY: help demo test lint $(addprefix test-,$(BACKENDS)) benchmark clean
 
 help:
@@ -37,8 +40,8 @@ benchmark: .venv-bench/.ready
 # torch comes first and alone: asked for later, another package may bring a build with CUDA.
 .venv-test/.ready .venv-bench/.ready: .venv-%/.ready: pyproject.toml
 	$(PYTHON) -m venv $(@D)
-	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
-	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[$*]'
+	$(@D)/bin/python -m pip install $(QUICKLY) torch==2.13.0
+	$(@D)/bin/python -m pip install $(QUICKLY) -e '.[$*]'
 	touch $@
 
 clean:

@@ -38,6 +38,8 @@ def pytest_configure(config):
     # One thread a worker: threads that wait for each other's core cost more than they bring.
     for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
         os.environ.setdefault(name, "1")
+    # What is traced and compiled lives long: looking through it again and again finds nothing.
+    gc.set_threshold(100_000, 20, 20)
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
     os.environ.setdefault("MPLBACKEND", "Agg")
 

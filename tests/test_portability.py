@@ -25,7 +25,8 @@ from timedist.layers import (
 )
 from timedist.losses import NegativeLogLikelihood
 
-OTHERS = sorted({"jax", "tensorflow", "torch"} - {BACKEND})
+# Each backend's files are read by the next: all write, all read, and what agrees in turn agrees.
+NEXT = {"jax": "tensorflow", "tensorflow": "torch", "torch": "jax"}[BACKEND]
 LOADER = """
 import sys
 import keras, numpy as np, timedist
@@ -99,9 +100,8 @@ def train_uncertain(folder):
     np.savez(folder / "uncertain.npz", *model.get_weights())
 
 
-@pytest.mark.parametrize("other", OTHERS)
-def test_the_other_backends_agree(trained, other):
-    folder, expected, said = trained
+def test_the_next_backend_agrees(trained):
+    (folder, expected, said), other = trained, NEXT
     done = subprocess.run(
         [sys.executable, "-c", LOADER, str(folder)],
         env={**os.environ, "KERAS_BACKEND": other, "PYTHONPATH": os.pathsep.join(sys.path)},
