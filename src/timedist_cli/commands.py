@@ -66,7 +66,7 @@ Epochs = Annotated[int, typer.Option(help="Epochs of 100 training steps of 64 wi
 HeadOption = Annotated[Head, typer.Option(help="Distribution at each step.")]
 NetworkOption = Annotated[Network, typer.Option(help="What reads the past of a series.")]
 Members = Annotated[
-    int, typer.Option(help="Networks trained side by side; sample paths are shared out among them.")
+    int, typer.Option(help="Networks, trained in turn; sample paths are shared out among them.")
 ]
 Seed = Annotated[int, typer.Option(help="Seed of weights, windows and sample paths.")]
 Paths = Annotated[

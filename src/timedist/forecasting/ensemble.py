@@ -14,7 +14,7 @@ from timedist.sequence import AutoregressiveModel
 
 @serializable
 class Ensemble(keras.Model):
-    r"""Models that differ in their first weights only; what they do not agree on is not known.
+    r"""Models that differ in what they were trained from; what they disagree on is not known.
 
     $p(y_{1:T}) = \frac{1}{K} \sum_k p_k(y_{1:T})$: a path is drawn from one of them as a whole.
 

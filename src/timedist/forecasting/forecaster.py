@@ -194,12 +194,14 @@ class Forecaster:
             self._start(panel)
         self._panel = panel
         assert self.model is not None
+        windows = self._windows(panel, int(panel.starts.min()), panel.end + self.horizon)
+        weights = self._weights(panel)
         for number, member in enumerate(self.model.members):
             if self.done[number] < self.config["epochs"]:
                 # The windows are random already; Keras would shuffle them by the state of `random`,
                 # which a resumed training does not have.
                 member.fit(
-                    self._batches(panel, number),
+                    self._batches(windows, weights, number),
                     epochs=self.config["epochs"],
                     initial_epoch=self.done[number],
                     callbacks=[*callbacks, _EpochDone(self, number, checkpoint)],
@@ -226,10 +228,10 @@ class Forecaster:
         padding = self.model.max_lag + self.context_length
         return SeriesWindows(panel.series, panel.starts, features, first, padding)
 
-    def _batches(self, panel: Panel, number: int) -> RandomWindows:
+    def _batches(self, windows: SeriesWindows, weights: Array, number: int) -> RandomWindows:
         """What a network is trained on; no two see the same windows."""
         return RandomWindows(
-            self._windows(panel, int(panel.starts.min()), panel.end + self.horizon),
+            windows,
             self._fitted().max_lag,
             self.context_length,
             self.horizon,
@@ -237,7 +239,7 @@ class Forecaster:
             self.config["steps_per_epoch"],
             self.config["seed"] + number,
             epoch=self.done[number],
-            weights=self._weights(panel),
+            weights=weights,
         )
 
     def _weights(self, panel: Panel) -> Array:

@@ -32,7 +32,6 @@ class FitProgress(keras.callbacks.Callback):
     def __init__(self, console: Console, epochs: int, done: int = 0) -> None:
         super().__init__()
         self.epochs, self.done = epochs, done
-        self.task: Any = None
         self.display = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -52,7 +51,7 @@ class FitProgress(keras.callbacks.Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         """Open the bar, if it is not open."""
         del logs
-        if self.task is not None:
+        if self.display.live.is_started:
             return
         self.display.start()
         steps = self.params["steps"] or 1
