@@ -89,7 +89,7 @@ def drawing():
     from timedist.sequence import Rollout
 
     data = panel()
-    model = forecaster(batches=1).fit(data, verbose=0).model
+    model = forecaster(batches=1).fit(data, verbose=0).model.members[0]
     inputs = {
         "target": np.stack([one[-(max(LAGS) + CONTEXT) :] for one in data.series]),
         "features": data.frequency.features(
