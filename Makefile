@@ -8,7 +8,9 @@ BACKENDS = jax tensorflow torch
 # Two workers fit two cores; more would only compete for them.
 WORKERS ?= 2
 
-# Most modules of the backends are never imported: those that are compile when they are.
+# Most modules of the backends are never imported: those that are compile when they are, once, if
+# they may be written down.
+unexport PYTHONDONTWRITEBYTECODE
 QUICKLY = --quiet --disable-pip-version-check --no-compile
 
 .PHONY: help demo test lint $(addprefix test-,$(BACKENDS)) benchmark clean
