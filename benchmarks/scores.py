@@ -1,5 +1,7 @@
 """Scores of ensembles beside scoringrules, special functions beside SciPy, TFP and torch."""
 
+from functools import partial
+
 from benchmarks.pairs import BACKENDS, Pair, Section, Side
 
 MEMBERS, NUMBER = 1000, 100_000
@@ -7,8 +9,15 @@ FUNCTIONS = ("log_betainc", "log_gammainc", "lgamma", "ndtri")
 LIBRARIES = {"jax": ("scipy",), "tensorflow": ("scipy", "tfp"), "torch": ("scipy", "torch")}
 
 
+def called(function):
+    """By itself, and done when it returns."""
+    import keras
+
+    return lambda *inputs: keras.ops.convert_to_numpy(function(*inputs))
+
+
 def compiled(function, xla=False):
-    """As users of the backend would call it: compiled, and done when it returns."""
+    """As users of the backend would call it in a model: compiled, and done when it returns."""
     import keras
 
     backend = keras.backend.backend()
@@ -37,8 +46,9 @@ def repeated(function, inputs, times=1, xla=False):
     return run
 
 
-def crps(library, targets):
+def crps(library, targets, alone=False):
     """The CRPS of each target's members, which lie on the axis the library has for them."""
+    import keras
     import numpy as np
 
     from timedist.scores import crps_samples
@@ -48,6 +58,9 @@ def crps(library, targets):
     members = rng.normal(size=(MEMBERS, targets)).astype("float32")
     inputs = (y, members if library == "timedist" else np.ascontiguousarray(members.T))
     made = {"timedist": crps_samples, "scoringrules": of_scoringrules, "by hand": of_all_pairs}
+    if alone:
+        function, inputs = called(made[library]), map(keras.ops.convert_to_tensor, inputs)
+        return partial(function, *inputs)
     return repeated(made[library], inputs)
 
 
@@ -165,7 +178,8 @@ def sections():
     """The CRPS, and special functions."""
     text = (
         f"The CRPS of {MEMBERS} members. The members of TimeDist lie on the first axis, those of "
-        "scoringrules on the last, as is their default. All pairs are the definition, by hand."
+        "scoringrules on the last, as is their default. All pairs are the definition, by hand. "
+        "Compiled: as part of a model; by itself: called with arrays."
     )
     yield Section("Scores", text, tuple(_of_scores()))
     text = (
@@ -178,16 +192,18 @@ def sections():
 
 def _of_scores():
     for backend in BACKENDS:
-        for targets in (1000, 10_000):
-            ours, theirs = (
-                _side("crps", name, backend, targets=targets)
-                for name in ("timedist", "scoringrules")
+        for alone, how in ((False, "compiled"), (True, "by itself")):
+            for targets in (1000, 10_000):
+                ours, theirs = (
+                    _side("crps", name, backend, targets=targets, alone=alone)
+                    for name in ("timedist", "scoringrules")
+                )
+                yield Pair(f"CRPS of {targets} targets, {how}, {backend}", ours, theirs, 1.0)
+            ours, hand = (
+                _side("crps", name, backend, targets=1000, alone=alone)
+                for name in ("timedist", "by hand")
             )
-            yield Pair(f"CRPS of {targets} targets, {backend}", ours, theirs, 1.0)
-        ours, hand = (
-            _side("crps", name, backend, targets=1000) for name in ("timedist", "by hand")
-        )
-        yield Pair(f"CRPS against all pairs, {backend}", ours, hand, 0.05, rounds=3)
+            yield Pair(f"CRPS against all pairs, {how}, {backend}", ours, hand, 0.05, rounds=3)
 
 
 def _of_functions():

@@ -2,7 +2,16 @@
 
 import numpy as np
 import pytest
-from helpers import DTYPES, assert_close, dtype_scope, fast, gradient, to_numpy
+from helpers import (
+    DTYPES,
+    assert_close,
+    compiled,
+    compiled_gradient,
+    dtype_scope,
+    fast,
+    gradient,
+    to_numpy,
+)
 from scipy import special as reference
 from scipy import stats
 
@@ -251,6 +260,13 @@ def test_sort_along_the_last_axis(dtype):
         found = to_numpy(special.sort(convert(x)))
         assert found.dtype == dtype
         np.testing.assert_array_equal(found, np.sort(x, axis=-1))
-        slope = gradient(lambda v: special.sort(v) * convert(factors), finite)[0]
+        in_graph = to_numpy(compiled(special.sort)(convert(x)))
+
+        def weighted(v):
+            return special.ops.sum(special.sort(v) * convert(factors))
+
+        slopes = [*gradient(weighted, finite), *compiled_gradient(weighted)(convert(finite))[1]]
+    np.testing.assert_array_equal(in_graph, found)
     places = np.argsort(np.argsort(finite, axis=-1), axis=-1)
-    np.testing.assert_array_equal(slope, np.take_along_axis(factors, places, axis=-1))
+    for slope in slopes:
+        np.testing.assert_array_equal(to_numpy(slope), np.take_along_axis(factors, places, axis=-1))

@@ -91,6 +91,14 @@ def is_concrete(x: Any) -> bool:
     return not torch._C._functorch.is_functorch_wrapped_tensor(x)
 
 
+def is_on_cpu(x: Tensor) -> bool:
+    """Whether a concrete tensor lies in the memory of the host, all of it on one device."""
+    name = backend_name()
+    if name == "jax":
+        return {device.platform for device in x.devices()} == {"cpu"} and len(x.devices()) == 1
+    return "cpu" in str(x.device).lower()
+
+
 def is_placeholder(x: Any) -> bool:
     """Whether `x` has no numbers at all: a meta tensor, by which Keras infers shapes on torch."""
     return bool(getattr(x, "is_meta", False))
