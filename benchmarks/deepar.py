@@ -15,6 +15,7 @@ from benchmarks.worker import peak
 HORIZON, CONTEXT, UNITS, DEPTH, BATCH, BATCHES, PATHS = 24, 72, 40, 2, 64, 100, 100
 WINDOWS, SCORED_PATHS, EPOCHS = 28, 200, 20
 SERIES, STEPS = 21, 1065 * 24  # up to 30 November 2025, as in the demo
+WIDTH = 107  # of what enters the first layer: lags, features, the scale, the series
 # Those GluonTS has for hourly data.
 SEASONS = (*range(24, 169, 24), 336, 504, 672, 720)
 LAGS = (1, 2, 3, 4, 5, 6, 7, *(lag + shift for lag in SEASONS for shift in (-1, 0, 1)))
@@ -68,6 +69,21 @@ def training():
         model.config["epochs"] = model.epochs_done + 1
         start = time.perf_counter()
         model.fit(data, resume=True, verbose=0)
+        return time.perf_counter() - start
+
+    return run
+
+
+def lstms(of):
+    """Seconds of nothing but the recurrent layers, forwards and backwards, as in an epoch."""
+    from benchmarks import training as networks
+
+    sizes = {"inputs": WIDTH, "sizes": [UNITS] * DEPTH, "steps": CONTEXT + HORIZON}
+    part = getattr(networks, of)(**sizes, batches=BATCHES)
+
+    def run():
+        start = time.perf_counter()
+        part()
         return time.perf_counter() - start
 
     return run
@@ -281,6 +297,20 @@ def _of_speed(backend):
     yield _pair("sampling, from the series", backend, "sampling", most)
 
 
+def _of_parts():
+    """The recurrent layers by themselves, and the whole of a step."""
+    how = {"figure": "value", "per": BATCHES}
+    for backend in BACKENDS:
+        packages, path = ("keras", backend), "benchmarks.deepar:lstms"
+        part = Side("the LSTMs", path, backend, packages, {"of": "recurrent_part"})
+        whole = Side("all", "benchmarks.deepar:training", backend, packages)
+        yield Pair(f"the LSTMs, {backend}", part, whole, **how)
+    packages, bare = ("gluonts", "lightning", "torch"), {"of": "bare_recurrent_part"}
+    part = Side("torch.nn.LSTM", "benchmarks.deepar:lstms", None, packages, bare)
+    whole = Side("all", "benchmarks.deepar:gluonts_training", None, packages)
+    yield Pair("torch.nn.LSTM, of GluonTS", part, whole, **how)
+
+
 def _of_memory(backend):
     how = {"unit": "MB", "rounds": 1}
     yield _pair("added", backend, "memory", None, figure="added", **how)
@@ -318,6 +348,12 @@ def sections():
         f"does between epochs, on ours with all of `fit`. Of sampling, {PATHS} paths of every "
         "series, a later call: of the network by itself, and of what a user calls.",
         tuple(pair for backend in BACKENDS for pair in _of_speed(backend)),
+    )
+    yield Section(
+        "DeepAR: where a training step goes",
+        "The time of the recurrent layers by themselves, forwards and backwards, and that of the "
+        "whole step, of either library.",
+        tuple(_of_parts()),
     )
     yield Section(
         "DeepAR: memory",

@@ -117,16 +117,20 @@ class Section:
 
 @dataclass(frozen=True)
 class Result:
-    """Medians of both sides."""
+    """Medians, of the figures of both sides and of their ratios: a machine has slow moments.
+
+    Attributes:
+        pair: what was measured.
+        runs: the figure of ours and the one of theirs next to it, of each round.
+    """
 
     pair: Pair
-    ours: float
-    theirs: float
+    runs: tuple[tuple[float, float], ...]
 
     @property
     def ratio(self):
         """Ours to theirs."""
-        return self.ours / self.theirs
+        return statistics.median(ours / theirs for ours, theirs in self.runs)
 
     def shown(self, figure):
         """A figure in the unit of the table."""
@@ -138,7 +142,8 @@ class Result:
         most = self.pair.most
         wanted = "" if most is None else f"{most:g}"
         verdict = "" if most is None else "yes" if round(self.ratio, 2) <= most else "no"
-        ours, theirs = self.shown(self.ours), self.shown(self.theirs)
+        medians = (statistics.median(figures) for figures in zip(*self.runs, strict=True))
+        ours, theirs = map(self.shown, medians)
         cells = (self.pair.what, ours, f"{theirs} ({self.pair.theirs.name})", f"{self.ratio:.2f}")
         return f"| {' | '.join([*cells, wanted, verdict])} |"
 
@@ -190,10 +195,7 @@ def compared(pair, rounds):
     """Both sides, in turn."""
     found = _measured(pair, pair.rounds or rounds)
     name = "seconds" if pair.figure == "first" else pair.figure
-    ours, theirs = (
-        statistics.median(x[name] for x in column) for column in zip(*found, strict=True)
-    )
-    return Result(pair, ours, theirs)
+    return Result(pair, tuple((ours[name], theirs[name]) for ours, theirs in found))
 
 
 def _measured(pair, rounds):

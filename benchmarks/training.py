@@ -83,27 +83,47 @@ def point(core="timedist"):
     return fitted(network([keras.layers.Dense(OUTPUTS)], "mse", core))
 
 
-def recurrent_part(core="timedist"):
-    """Nothing but the recurrent layer, forwards and backwards, as often as in an epoch."""
+def recurrent_part(core="timedist", inputs=INPUTS, sizes=(UNITS,), steps=STEPS, batches=BATCHES):
+    """Nothing but the recurrent layers, forwards and backwards, as often as in an epoch."""
     import keras
+    import numpy as np
 
     from timedist.layers import LSTM
     from timedist.ops.functional import compiled_gradient
 
-    layer = {"timedist": LSTM, "keras": keras.layers.LSTM}[core](UNITS, return_sequences=True)
-    x = keras.ops.convert_to_tensor(data()[0][:BATCH])
-    layer.build(x.shape)
-    weights = [keras.ops.convert_to_tensor(w) for w in layer.weights]
+    layer = {"timedist": LSTM, "keras": keras.layers.LSTM}[core]
+    layers = [layer(units, return_sequences=True) for units in sizes]
+    stack = keras.Sequential([keras.Input((steps, inputs)), *layers])
+    x = np.random.default_rng(0).normal(size=(BATCH, steps, inputs)).astype("float32")
+    x, weights = (
+        keras.ops.convert_to_tensor(x),
+        list(map(keras.ops.convert_to_tensor, stack.weights)),
+    )
 
     def total(*weights):
-        with keras.StatelessScope(zip(layer.weights, weights, strict=True)):
-            return keras.ops.sum(keras.ops.square(layer(x)))
+        with keras.StatelessScope(zip(stack.weights, weights, strict=True)):
+            return keras.ops.sum(keras.ops.square(stack(x)))
 
     gradient = compiled_gradient(total)
 
     def run():
-        for _ in range(BATCHES):
+        for _ in range(batches):
             keras.ops.convert_to_numpy(gradient(*weights)[0])
+
+    return run
+
+
+def bare_recurrent_part(inputs=INPUTS, sizes=(UNITS,), steps=STEPS, batches=BATCHES):
+    """The same of `torch.nn.LSTM`; of several layers all sizes are one."""
+    import torch
+
+    lstm = torch.nn.LSTM(inputs, sizes[0], len(sizes), batch_first=True)
+    x = torch.randn(BATCH, steps, inputs)
+
+    def run():
+        for _ in range(batches):
+            lstm.zero_grad()
+            lstm(x)[0].square().sum().backward()
 
     return run
 
@@ -212,6 +232,9 @@ def _of_networks():
 
 def _of_parts():
     for backend in BACKENDS:
+        whole = replace(_mine(backend), name="all")
         for what, function in (("the recurrent layer", "recurrent_part"), ("Keras's fit", "least")):
-            part = side(what, function, backend, "keras")
-            yield _pair(f"{what} by itself, {backend}", part, replace(_mine(backend), name="all"))
+            yield _pair(f"{what}, {backend}", side(what, function, backend, "keras"), whole)
+    bare = side("all", "bare_torch", None, "torch")
+    part = side("torch.nn.LSTM", "bare_recurrent_part", None, "torch")
+    yield _pair("torch.nn.LSTM by itself, of bare PyTorch", part, bare)
