@@ -8,8 +8,8 @@ BACKENDS = jax tensorflow torch
 # Two workers fit two cores; more would only compete for them.
 WORKERS ?= 2
 
-# Most modules of the backends are never imported: those that are compile when they are, once, if
-# they may be written down.
+# Most modules of the backends are never imported, so pip compiles none; what is imported must be
+# kept compiled, or every process compiles it again.
 unexport PYTHONDONTWRITEBYTECODE
 QUICKLY = --quiet --disable-pip-version-check --no-compile
 

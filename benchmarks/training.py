@@ -95,10 +95,7 @@ def recurrent_part(core="timedist", inputs=INPUTS, sizes=(UNITS,), steps=STEPS, 
     layers = [layer(units, return_sequences=True) for units in sizes]
     stack = keras.Sequential([keras.Input((steps, inputs)), *layers])
     x = np.random.default_rng(0).normal(size=(BATCH, steps, inputs)).astype("float32")
-    x, weights = (
-        keras.ops.convert_to_tensor(x),
-        list(map(keras.ops.convert_to_tensor, stack.weights)),
-    )
+    x, *weights = map(keras.ops.convert_to_tensor, (x, *stack.weights))
 
     def total(*weights):
         with keras.StatelessScope(zip(stack.weights, weights, strict=True)):

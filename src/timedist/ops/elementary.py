@@ -96,7 +96,11 @@ def sort(x: Tensor) -> Tensor:
     NumPy sorts by vector instructions, which no backend does: where nothing compiles, it is asked.
     """
     name = compat.backend_name()
-    if compat.is_concrete(x) and compat.dtype_of(x) in NUMPY_SORTS and compat.is_on_cpu(x):
+    if (
+        compat.is_concrete(x)
+        and compat.dtype_of(x) in ("float32", "float64")
+        and compat.is_on_cpu(x)
+    ):
         if name == "tensorflow":
             return _numpy_sort_tf()(x)
         if not getattr(x, "requires_grad", False):
@@ -104,9 +108,6 @@ def sort(x: Tensor) -> Tensor:
     if name == "jax":
         return _sort_jax()(x)
     return ops.sort(x.contiguous() if name == "torch" else x, axis=-1)
-
-
-NUMPY_SORTS = ("float32", "float64")
 
 
 def _numpy_sort(x: Tensor) -> Tensor:
