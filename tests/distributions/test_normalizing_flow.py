@@ -38,7 +38,7 @@ def example(dtype="float32"):
 
 def test_the_density_integrates_to_one():
     d = example()[0, :2]
-    axis = np.linspace(-12.0, 12.0, 301, dtype="float32")
+    axis = np.linspace(-30.0, 30.0, 751, dtype="float32")
     grid = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1)
     total = to_numpy(ops.sum(d.prob(grid[:, :, None]), axis=(0, 1))) * (axis[1] - axis[0]) ** 2
     np.testing.assert_allclose(total, 1.0, rtol=2e-3)

@@ -106,7 +106,11 @@ def test_log_of_one_plus_the_squared_norm(size):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_factors_of_singular_matrices(dtype):
-    """Ranks 1 to 4, sizes far apart, and a diagonal with zeros."""
+    """Ranks 1 to 4, sizes far apart, and a diagonal with zeros.
+
+    Eigenvalues and triangular factors are each exact for a matrix that differs by n eps norm, and
+    the norm of what is decomposed is at most n = 5.
+    """
     rows = RNG.normal(size=(4, 5, 5)) * (np.arange(5) < np.arange(1, 5)[:, None, None])
     rows = rows * np.array([1e-4, 1.0, 1e3, 1.0, 1e-2])[:, None]
     matrices = np.concatenate(
@@ -120,4 +124,4 @@ def test_factors_of_singular_matrices(dtype):
     assert (np.diagonal(roots, axis1=1, axis2=2) >= 0.0).all()
     size = np.sqrt(np.maximum(np.diagonal(matrices, axis1=1, axis2=2), 1e-30))
     error = (roots @ roots.swapaxes(1, 2) - matrices) / size[:, :, None] / size[:, None]
-    assert np.abs(error).max() < 20 * np.finfo(dtype).eps
+    assert np.abs(error).max() < 2 * 5**2 * np.finfo(dtype).eps
