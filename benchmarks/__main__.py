@@ -13,6 +13,7 @@ from benchmarks import (
     deepar,
     feeding,
     generation,
+    methods,
     scaling,
     scores,
     startup,
@@ -36,7 +37,17 @@ CURVES = """
 | what | sizes | time | exponent | wanted | reached |
 |---|---|---|---:|---:|---|
 """
-MODULES = (training, time_distributed, deepar, scores, startup, feeding, scaling, generation)
+MODULES = (
+    training,
+    time_distributed,
+    deepar,
+    scores,
+    methods,
+    startup,
+    feeding,
+    scaling,
+    generation,
+)
 
 
 def measured(section, rounds):

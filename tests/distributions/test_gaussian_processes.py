@@ -286,5 +286,9 @@ def test_wrong_parameters():
 
 def test_a_matrix_that_is_not_positive_definite():
     d = VariationalGaussianProcess([[0.0], [1.0]], [[[1.0, 2.0], [2.0, 1.0]]], 1.0)
-    with pytest.raises(ValueError, match=r"VariationalGaussianProcess\(.*no Cholesky factor"):
-        d.log_prob([[0.0], [0.0]])
+    several = Independent(
+        VariationalGaussianProcess([[[0.0], [1.0]]] * 3, [[[1.0, 2.0], [2.0, 1.0]]], 1.0)
+    )
+    for bad in (d, several):
+        with pytest.raises(ValueError, match=r"VariationalGaussianProcess\(.*no Cholesky factor"):
+            bad.log_prob(np.zeros(bad.event_shape, "float32"))

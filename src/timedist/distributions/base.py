@@ -70,6 +70,8 @@ class Distribution(Value):
     _mixed: bool = False
     # How many leading axes of the event a Keras mask has behind those of the batch.
     _masked_axes: ClassVar[int] = 0
+    # Whether hooks look at numbers, to refuse bad ones: then JAX does not compile them unasked.
+    _refuses_numbers: ClassVar[bool] = False
     absent: ClassVar[dict[str, str]] = {}
 
     # --- shapes --------------------------------------------------------------------------------
@@ -451,9 +453,7 @@ class Distribution(Value):
         return self
 
     def _hook(self, name: str) -> Callable:
-        hook = getattr(self, f"_{name}", None)
-        if hook is None and name not in self.absent:
-            hook = derived.method(self, name)
+        hook = derived.hook(self, name)
         if hook is None:
             reason = self.absent.get(name, "TimeDist has no formula for it")
             raise NotImplementedError(f"{self._family} has no {name}: {reason}")

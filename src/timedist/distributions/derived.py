@@ -14,7 +14,11 @@ from typing import Any
 from keras import ops
 
 from timedist.distributions import numerical, sums
+from timedist.distributions.value import Value
 from timedist.ops import special
+from timedist.ops.functional import as_one_program
+
+Tensor = Any
 
 # One of the four from the first of the others that the family writes.
 _PROBABILITIES: dict[str, tuple[tuple[str, Callable], ...]] = {
@@ -54,6 +58,38 @@ _OF_INTEGERS: dict[str, Callable] = {
     "crps": sums.crps,
     "kl": sums.kl_divergence,
 }
+
+
+# These need a seed, or give a distribution or plain numbers.
+_NOT_COMPILED = ("sample", "marginals", "support", "landmarks")
+
+
+def hook(d: Any, name: str) -> Callable | None:
+    """The hook `name`, written or derived, or `None`; on JAX compiled where it is called by itself.
+
+    Args:
+        d: distribution.
+        name: of the hook, without the underscore.
+    """
+    found = _found(d, name)
+    if found is None or name in _NOT_COMPILED or _looks_at_numbers(d):
+        return found
+    return partial(as_one_program, _called, (name,), d)
+
+
+def _looks_at_numbers(d: Any) -> bool:
+    """Whether hooks of a value or of its parts refuse bad numbers, which a program does not see."""
+    parts = (child for child in d._children() if isinstance(child, Value))
+    return getattr(d, "_refuses_numbers", False) or any(map(_looks_at_numbers, parts))
+
+
+def _found(d: Any, name: str) -> Callable | None:
+    written = getattr(d, f"_{name}", None)
+    return method(d, name) if written is None and name not in d.absent else written
+
+
+def _called(name: str, d: Any, *arguments: Tensor) -> Tensor:
+    return _found(d, name)(*arguments)  # type: ignore[misc]
 
 
 def probability(family: Any, name: str, prefix: str = "_") -> Callable | None:

@@ -14,6 +14,7 @@ from keras import ops
 from timedist.distributions import derived, sums
 from timedist.distributions.chances import chances
 from timedist.ops import bessel, special
+from timedist.ops.functional import as_one_program
 
 Tensor = Any
 
@@ -28,14 +29,17 @@ def between(p: Any, q: Any) -> Tensor:
     if type(p) is type(q) and hasattr(p, "_kl"):
         return p._kl(q)
     alike = p.discrete == q.discrete and not (p._mixed or q._mixed)
-    method = derived.method(p, "kl") if alike else None
-    if method is None:
+    if not alike or derived.method(p, "kl") is None:
         raise NotImplementedError(
             f"no exact method is known for the divergence of {q._family} from {p._family}; "
             "estimate it by `x, log_p = p.sample_and_log_prob(n)` and the mean of "
             "`log_p - q.log_prob(x)`"
         )
-    return method(q)
+    return as_one_program(_derived, (), p, q)
+
+
+def _derived(p: Any, q: Any) -> Tensor:
+    return derived.method(p, "kl")(q)  # type: ignore[misc]
 
 
 def of_scales(ratio: Tensor) -> Tensor:

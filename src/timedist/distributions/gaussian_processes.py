@@ -134,6 +134,7 @@ class VariationalGaussianProcess(VariationalBound, Distribution):
     jitter: float = static(1e-6)
 
     _masked_axes = 1
+    _refuses_numbers = True
     absent: ClassVar[dict[str, str]] = dict.fromkeys(
         Vectors.absent,
         "the index points depend on each other; `.by_point()` has it for each of them",

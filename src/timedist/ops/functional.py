@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import keras
@@ -121,6 +121,33 @@ def value_and_gradient(function: Callable, *arrays: Any) -> tuple[np.ndarray, tu
 def in_one_program(function: Callable) -> Callable:
     """`function` compiled on JAX, which otherwise compiles every operation by itself."""
     return compiled(function) if compat.backend_name() == "jax" else function
+
+
+def as_one_program(function: Callable, statics: tuple, *values: Any) -> Any:
+    """`function(*statics, *values)`, on JAX by a program that is kept for the next call.
+
+    By itself JAX compiles each operation alone, and each loop again at every call. Inside of
+    anything traced, and on the other backends, the function is simply called.
+
+    Args:
+        function: of a module's top level, so that what is compiled for it is found again.
+        statics: hashable arguments.
+        *values: tensors and distributions.
+    """
+    if compat.backend_name() != "jax":
+        return function(*statics, *values)
+    import jax
+
+    if all(compat.is_concrete(leaf) for leaf in jax.tree_util.tree_leaves(values)):
+        return _jax_program(function, statics)(*values)
+    return function(*statics, *values)
+
+
+@cache
+def _jax_program(function: Callable, statics: tuple) -> Callable:
+    import jax
+
+    return jax.jit(partial(function, *statics))
 
 
 def compiled_gradient(function: Callable) -> Callable:
