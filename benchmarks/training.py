@@ -158,15 +158,38 @@ def bare_torch():
     """`torch.nn.LSTM` and `torch.distributions` in a plain loop."""
     import torch
 
-    x, y = (torch.from_numpy(part).split(BATCH) for part in data())
     lstm = torch.nn.LSTM(INPUTS, UNITS, batch_first=True)
     dense = torch.nn.Linear(UNITS, 2 * OUTPUTS)
-    optimizer = torch.optim.Adam([*lstm.parameters(), *dense.parameters()], 1e-3)
 
-    def step(x, y):
+    def log_prob(x, y):
         loc, raw = dense(lstm(x)[0]).chunk(2, dim=-1)
         normal = torch.distributions.Normal(loc, torch.nn.functional.softplus(raw) + 1e-6)
-        loss = -normal.log_prob(y).sum(dim=-1).mean()
+        return normal.log_prob(y).sum(dim=-1)
+
+    return plain_loop([*lstm.parameters(), *dense.parameters()], log_prob)
+
+
+def in_a_plain_loop():
+    """The network of `ours`, trained as the one of bare PyTorch is."""
+    import keras
+
+    from timedist.layers import LSTM, IndependentNormal
+
+    head = IndependentNormal(OUTPUTS)
+    layers = [LSTM(UNITS, return_sequences=True), keras.layers.Dense(head.width), head]
+    model = keras.Sequential([keras.Input((STEPS, INPUTS)), *layers])
+    return plain_loop(model.parameters(), lambda x, y: model(x).log_prob(y))
+
+
+def plain_loop(parameters, log_prob):
+    """An epoch of PyTorch's Adam on all batches."""
+    import torch
+
+    x, y = (torch.from_numpy(part).split(BATCH) for part in data())
+    optimizer = torch.optim.Adam(parameters, 1e-3)
+
+    def step(x, y):
+        loss = -log_prob(x, y).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -233,5 +256,8 @@ def _of_parts():
         for what, function in (("the recurrent layer", "recurrent_part"), ("Keras's fit", "least")):
             yield _pair(f"{what}, {backend}", side(what, function, backend, "keras"), whole)
     bare = side("all", "bare_torch", None, "torch")
+    loop = side("TimeDist on torch", "in_a_plain_loop", "torch", "keras")
+    other = replace(bare, name="torch.nn.LSTM")
+    yield _pair("both in a plain loop, without Keras's fit, torch", loop, other, 1.1)
     part = side("torch.nn.LSTM", "bare_recurrent_part", None, "torch")
     yield _pair("torch.nn.LSTM by itself, of bare PyTorch", part, bare)
