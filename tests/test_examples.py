@@ -18,6 +18,19 @@ EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 SEEDS = [path for path in EXAMPLES if path.stem.startswith("seed_")]
 
 
+# Examples that train for long: where they do so to the end, and how briefly elsewhere, where only
+# what does not depend on it is checked. That numbers agree between backends has tests of its own.
+LONG = {
+    "autoregressive_models": ("tensorflow", {"steps": 20}),
+    "bayesian_recurrent_network": ("jax", {"epochs": 5}),
+    "deep_state_space": ("torch", {"epochs": 1}),
+    "mixture_density_rnn": ("torch", {"epochs": 3}),
+    "probabilistic_regression": ("jax", {"epochs": 10}),
+    "recurrent_vae": ("tensorflow", {"epochs": 3}),
+    "variational_rnn": ("torch", {"epochs": 3}),
+}
+
+
 def check_distribution(distribution):
     """What every program of the seed was after."""
     assert isinstance(distribution, tfd.Distribution)
@@ -64,11 +77,17 @@ def test_time_distributed_head(tmp_path):
         check_history(history)
 
 
+def is_trained(name):
+    """Whether an example is trained to the end on this backend."""
+    return name not in LONG or LONG[name][0] == BACKEND
+
+
 def ran(name, **arguments):
     """The globals of an example, and what its `main` returns."""
     path = next(path for path in EXAMPLES if path.stem == name)
     program = runpy.run_path(str(path), run_name=path.stem)
-    return program, program["main"](**arguments)
+    briefly = {} if is_trained(name) else LONG[name][1]
+    return program, program["main"](**arguments, **briefly)
 
 
 def test_custom_training_loop():
@@ -80,6 +99,9 @@ def test_custom_training_loop():
 def test_probabilistic_regression():
     program, scores = ran("probabilistic_regression")
     assert list(scores) == list(program["REACHED"])
+    if not is_trained("probabilistic_regression"):
+        assert all(np.isfinite(score) for score in scores.values())
+        return
     missed = {n: (scores[n], low) for n, low in program["REACHED"].items() if not scores[n] >= low}
     assert not missed
 
@@ -99,16 +121,18 @@ def test_mixture_density_network():
 
 def test_intervals_widen_outside_the_training_range(tmp_path):
     program, ratios = ran("bayesian_recurrent_network", path=tmp_path / "days.png")
-    wider, more = ratios["uncertain weights"]
-    assert wider >= program["WIDER"]
-    assert more >= program["MORE"]
+    if is_trained("bayesian_recurrent_network"):
+        wider, more = ratios["uncertain weights"]
+        assert wider >= program["WIDER"]
+        assert more >= program["MORE"]
     assert abs(ratios["ordinary"][0] - 1.0) < 1e-3
     assert (tmp_path / "days.png").stat().st_size > 10_000
 
 
 def test_digits_row_by_row(tmp_path):
     program, results = ran("recurrent_vae", path=tmp_path / "digits.png")
-    assert results["bound"] >= program["REACHED"]
+    if is_trained("recurrent_vae"):
+        assert results["bound"] >= program["REACHED"]
     assert results["bound"] > results["elbo"]
     assert abs(results["independent"] + 25.2) < 0.05
     assert results["drawn"].shape == (12, 8, 8)
@@ -118,7 +142,8 @@ def test_digits_row_by_row(tmp_path):
 
 def test_digits_with_a_latent_vector_at_every_row(tmp_path):
     program, results = ran("variational_rnn", path=tmp_path / "digits.png")
-    assert results["bound"] >= program["REACHED"]
+    if is_trained("variational_rnn"):
+        assert results["bound"] >= program["REACHED"]
     assert results["bound"] > results["elbo"]
     assert abs(results["independent"] + 25.2) < 0.05
     real = program["data"]()[1][:12]
@@ -133,9 +158,10 @@ def test_autoregressive_models_know_more_than_the_calendar(tmp_path):
     program, (nats, drawn) = ran("autoregressive_models", path=tmp_path / "days.png")
     calendar = nats.pop("calendar only")
     assert set(nats) == {"recurrent", "transformer", "WaveNet"}
-    assert min(nats.values()) >= program["REACHED"]
-    assert min(nats.values()) >= calendar + program["MARGIN"]
-    assert calendar > -5.4  # what they are compared with has learned something too
+    if is_trained("autoregressive_models"):
+        assert min(nats.values()) >= program["REACHED"]
+        assert min(nats.values()) >= calendar + program["MARGIN"]
+        assert calendar > -5.4  # what they are compared with has learned something too
     for paths in drawn.values():
         assert paths.shape == (3, 10, 24)
         assert np.isfinite(paths).all()
@@ -145,22 +171,26 @@ def test_autoregressive_models_know_more_than_the_calendar(tmp_path):
 
 def test_digits_stroke_by_stroke(tmp_path):
     program, results = ran("mixture_density_rnn", path=tmp_path / "strokes.png")
-    assert results["nats"] >= program["REACHED"]
-    assert results["per_step"] >= program["PER_STEP"]
+    if is_trained("mixture_density_rnn"):
+        assert results["nats"] >= program["REACHED"]
+        assert results["per_step"] >= program["PER_STEP"]
     assert abs(results["independent"] + 28.9) < 0.5
     drawn = results["drawn"]
     assert drawn.shape == (16, 25, 4)
     there = np.isfinite(drawn[..., 0])
     assert set(np.unique(drawn[there][:, 2:])) == {0.0, 1.0}
-    assert 6.0 < there.sum(axis=1).mean() < 16.0
+    if is_trained("mixture_density_rnn"):
+        assert 6.0 < there.sum(axis=1).mean() < 16.0
     assert (tmp_path / "strokes.png").stat().st_size > 5_000
 
 
 def test_people_a_day(tmp_path):
     program, results = ran("deep_state_space", path=tmp_path / "weeks.png")
-    assert results["day by day"] >= results["by weekday"] + program["REACHED"]
-    assert results["whole weeks"] >= results["by weekday"] + program["MORE"]
-    assert 0.8 < results["coverage"] < 0.95
+    if is_trained("deep_state_space"):
+        assert results["day by day"] >= results["by weekday"] + program["REACHED"]
+        assert results["whole weeks"] >= results["by weekday"] + program["MORE"]
+        assert 0.8 < results["coverage"] < 0.95
+    assert np.isfinite(results["whole weeks"])
     assert (tmp_path / "weeks.png").stat().st_size > 10_000
 
 
