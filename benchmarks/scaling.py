@@ -18,7 +18,7 @@ def times(make, sizes):
     return [seconds(make(size)) for size in sizes]
 
 
-def seconds(run, repeats=3):
+def seconds(run, repeats=7):
     """The median time of a call that has been compiled."""
     run()
     found = []
