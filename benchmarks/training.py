@@ -39,6 +39,11 @@ def network(last, loss, core):
 
 def ours(head="normal", core="timedist"):
     """A head and `NegativeLogLikelihood`."""
+    return fitted(of_ours(head, core))
+
+
+def of_ours(head="normal", core="timedist"):
+    """The network of `ours`."""
     import keras
 
     from timedist.layers import IndependentNormal, MixtureNormal
@@ -47,7 +52,7 @@ def ours(head="normal", core="timedist"):
     made = {"normal": lambda: IndependentNormal(OUTPUTS)}
     made["mixture"] = lambda: MixtureNormal(COMPONENTS, OUTPUTS)
     layer = made[head]()
-    return fitted(network([keras.layers.Dense(layer.width), layer], NegativeLogLikelihood(), core))
+    return network([keras.layers.Dense(layer.width), layer], NegativeLogLikelihood(), core)
 
 
 def by_hand(head="normal", core="timedist"):
@@ -171,13 +176,7 @@ def bare_torch():
 
 def in_a_plain_loop():
     """The network of `ours`, trained as the one of bare PyTorch is."""
-    import keras
-
-    from timedist.layers import LSTM, IndependentNormal
-
-    head = IndependentNormal(OUTPUTS)
-    layers = [LSTM(UNITS, return_sequences=True), keras.layers.Dense(head.width), head]
-    model = keras.Sequential([keras.Input((STEPS, INPUTS)), *layers])
+    model = of_ours()
     return plain_loop(model.parameters(), lambda x, y: model(x).log_prob(y))
 
 

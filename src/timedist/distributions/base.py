@@ -70,8 +70,6 @@ class Distribution(Value):
     _mixed: bool = False
     # How many leading axes of the event a Keras mask has behind those of the batch.
     _masked_axes: ClassVar[int] = 0
-    # Whether hooks look at numbers, to refuse bad ones: then JAX does not compile them unasked.
-    _refuses_numbers: ClassVar[bool] = False
     absent: ClassVar[dict[str, str]] = {}
 
     # --- shapes --------------------------------------------------------------------------------

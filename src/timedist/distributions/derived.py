@@ -14,7 +14,6 @@ from typing import Any
 from keras import ops
 
 from timedist.distributions import numerical, sums
-from timedist.distributions.value import Value
 from timedist.ops import special
 from timedist.ops.functional import as_one_program
 
@@ -72,15 +71,9 @@ def hook(d: Any, name: str) -> Callable | None:
         name: of the hook, without the underscore.
     """
     found = _found(d, name)
-    if found is None or name in _NOT_COMPILED or _looks_at_numbers(d):
+    if found is None or name in _NOT_COMPILED or d._refuses_numbers:
         return found
     return partial(as_one_program, _called, (name,), d)
-
-
-def _looks_at_numbers(d: Any) -> bool:
-    """Whether hooks of a value or of its parts refuse bad numbers, which a program does not see."""
-    parts = (child for child in d._children() if isinstance(child, Value))
-    return getattr(d, "_refuses_numbers", False) or any(map(_looks_at_numbers, parts))
 
 
 def _found(d: Any, name: str) -> Callable | None:
@@ -89,7 +82,7 @@ def _found(d: Any, name: str) -> Callable | None:
 
 
 def _called(name: str, d: Any, *arguments: Tensor) -> Tensor:
-    return _found(d, name)(*arguments)  # type: ignore[misc]
+    return _found(d, name)(*arguments)  # type: ignore[misc]  # `hook` has found it
 
 
 def probability(family: Any, name: str, prefix: str = "_") -> Callable | None:

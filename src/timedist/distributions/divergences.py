@@ -39,7 +39,7 @@ def between(p: Any, q: Any) -> Tensor:
 
 
 def _derived(p: Any, q: Any) -> Tensor:
-    return derived.method(p, "kl")(q)  # type: ignore[misc]
+    return derived.method(p, "kl")(q)  # type: ignore[misc]  # `between` has found it
 
 
 def of_scales(ratio: Tensor) -> Tensor:

@@ -281,6 +281,11 @@ class Value:
         read = keras.saving.deserialize_keras_object
         return cls(**{name: read(value) for name, value in config.items()})
 
+    @property
+    def _refuses_numbers(self) -> bool:
+        """Whether hooks of it or of a part refuse bad numbers, which a program does not see."""
+        return any(part._refuses_numbers for part in self._children() if isinstance(part, Value))
+
     def leaves(self) -> list[Tensor]:
         """All parameter tensors, those of nested distributions included, in a fixed order."""
         flat: list[Tensor] = []

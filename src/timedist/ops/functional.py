@@ -118,11 +118,6 @@ def value_and_gradient(function: Callable, *arrays: Any) -> tuple[np.ndarray, tu
     return compat.to_numpy(value), tuple(compat.to_numpy(g) for g in gradients)
 
 
-def in_one_program(function: Callable) -> Callable:
-    """`function` compiled on JAX, which otherwise compiles every operation by itself."""
-    return compiled(function) if compat.backend_name() == "jax" else function
-
-
 def as_one_program(function: Callable, statics: tuple, *values: Any) -> Any:
     """`function(*statics, *values)`, on JAX by a program that is kept for the next call.
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from timedist.ops.functional import compiled, dtype_scope, float64_scope, in_one_program
+from timedist.ops.functional import as_one_program, compiled, dtype_scope, float64_scope
 from timedist.testing import oracles
 from timedist.testing.case import PROBABILITIES, Case, NotApplicableError
 from timedist.testing.compare import array, assert_close
@@ -43,8 +43,8 @@ def evaluated(case: Case, dtype: str) -> tuple[dict[str, np.ndarray], np.ndarray
     with dtype_scope(dtype):
         points = np.concatenate([x, *beyond])
         tensors = [ops.convert_to_tensor(a) for a in (points, x, p)]
-        methods = in_one_program(partial(_every_method, case))
-        results = {name: array(r) for name, r in methods(case.make(dtype), *tensors).items()}
+        found = as_one_program(_every_method, (case,), case.make(dtype), *tensors)
+        results = {name: array(r) for name, r in found.items()}
     for name in ("prob", *ELEMENTWISE):
         if name in results:
             results[name], results[f"{name} beyond"] = np.split(results[name], [len(x)])
