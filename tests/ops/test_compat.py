@@ -78,3 +78,13 @@ def test_keras_caller_names_the_layer():
 def test_a_numpy_scalar_keeps_its_digits():
     with float64_scope():
         assert float(compat.to_tensor(np.float64(1.1), "float64")) == 1.1
+
+
+def test_an_array_keeps_its_digits_after_a_program_in_float32():
+    table = np.array([0.1, 0.2])
+    program = compiled(lambda x: x * compat.to_tensor(table, compat.dtype_of(x)))
+    program(ops.ones((2,)))  # lives on, and on JAX what it made of the table with it
+    with float64_scope():
+        np.testing.assert_array_equal(to_numpy(compat.to_tensor(table, "float64")), table)
+        exact = compiled(lambda x: x * compat.to_tensor(table, "float64"))
+        np.testing.assert_array_equal(to_numpy(exact(ops.ones((2,), "float64"))), table)

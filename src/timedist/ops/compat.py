@@ -131,8 +131,11 @@ def to_tensor(x: Any, dtype: str) -> Tensor:
     """
     if not is_tensor(x) and all(type(n) in (int, float) for n in keras.tree.flatten(x)):
         return ops.convert_to_tensor(x, dtype=dtype)
-    # A NumPy scalar would become a float32, an array keeps its dtype.
-    tensor = ops.convert_to_tensor(np.asarray(x) if isinstance(x, np.generic) else x)
+    # A NumPy scalar would become a float32, an array keeps its dtype. A new view, because JAX
+    # remembers by identity what it made of an array, float32 also when float64 is asked for later.
+    if isinstance(x, (np.ndarray, np.generic)):
+        x = np.asarray(x).view()
+    tensor = ops.convert_to_tensor(x)
     given = dtype_of(tensor)
     if given == "string":
         raise TypeError(f"text is no number: {x!r}")
