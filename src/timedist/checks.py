@@ -10,7 +10,6 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
 from timedist.ops import compat
 
@@ -103,9 +102,7 @@ def tensors(owner: str, **arrays: Any) -> list[Tensor]:
 
 def _with_dtype(x: Any) -> Any:
     """A tensor of whatever has a dtype; numbers and lists stay as they are."""
-    if isinstance(x, np.generic):
-        x = np.asarray(x)
-    return ops.convert_to_tensor(x) if hasattr(x, "dtype") else x
+    return compat.as_it_is(x) if hasattr(x, "dtype") else x
 
 
 def _converted(owner: str, name: str, x: Any, convert: Callable[[Any], Any]) -> Any:

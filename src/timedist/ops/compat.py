@@ -124,6 +124,15 @@ def to_numpy(x: Any) -> np.ndarray:
     return x if isinstance(x, np.ndarray) else ops.convert_to_numpy(detach(x))
 
 
+def as_it_is(x: Any) -> Tensor:
+    """An array, a scalar of NumPy or a tensor as a tensor of its own dtype."""
+    # A NumPy scalar would become a float32, an array keeps its dtype. A new view, because JAX
+    # remembers by identity what it made of an array, float32 also when float64 is asked for later.
+    if isinstance(x, (np.ndarray, np.generic)):
+        x = np.asarray(x).view()
+    return ops.convert_to_tensor(x)
+
+
 def to_tensor(x: Any, dtype: str) -> Tensor:
     """`x` as a tensor of a floating dtype; Python numbers are rounded to that dtype only.
 
@@ -131,11 +140,7 @@ def to_tensor(x: Any, dtype: str) -> Tensor:
     """
     if not is_tensor(x) and all(type(n) in (int, float) for n in keras.tree.flatten(x)):
         return ops.convert_to_tensor(x, dtype=dtype)
-    # A NumPy scalar would become a float32, an array keeps its dtype. A new view, because JAX
-    # remembers by identity what it made of an array, float32 also when float64 is asked for later.
-    if isinstance(x, (np.ndarray, np.generic)):
-        x = np.asarray(x).view()
-    tensor = ops.convert_to_tensor(x)
+    tensor = as_it_is(x)
     given = dtype_of(tensor)
     if given == "string":
         raise TypeError(f"text is no number: {x!r}")
