@@ -245,5 +245,14 @@ def version(package):
 
 def machine(packages):
     """Where the numbers come from."""
+    processor = f"{os.cpu_count()} CPUs ({_widest_vectors()})"
     python = f"Python {platform.python_version()}"
-    return ", ".join([f"{os.cpu_count()} CPUs", python, *map(version, packages)])
+    return ", ".join([processor, python, *map(version, packages)])
+
+
+def _widest_vectors():
+    """What the kernels of PyTorch, oneDNN and XLA are chosen by."""
+    information = Path("/proc/cpuinfo")
+    flags = set(information.read_text().split()) if information.exists() else set()
+    named = {"avx512f": "AVX-512", "avx2": "AVX2", "asimd": "NEON"}
+    return next((name for flag, name in named.items() if flag in flags), platform.machine())

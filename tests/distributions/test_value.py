@@ -235,7 +235,9 @@ def test_tensorflow_with_unknown_batch_size(case):
         draws = d.sample((2,), seed=1)
         results = [d.log_prob(draws), draws]
         results += [
-            getattr(d, m)() for m in ("mean", "variance", "entropy") if m not in case.missing
+            getattr(d, m)()
+            for m in ("mean", "mode", "variance", "entropy")
+            if m not in case.missing
         ]
         if "quantile" not in case.missing:
             results.append(d.quantile(0.3))

@@ -148,8 +148,7 @@ class Empirical(Distribution):
         first, last = (ops.concatenate(parts, axis=-1) for parts in ([edge, new], [new, edge]))
         index = ops.arange(self._number, dtype=self.dtype)
         start = special.where(first, index + ops.zeros_like(ordered), 0.0)
-        start = ops.associative_scan(special.maximum, start, axis=-1)
-        return ordered, special.where(last, index - start + 1.0, 0.0)
+        return ordered, special.where(last, index - special.largest_so_far(start) + 1.0, 0.0)
 
     @numerical.completed
     def _crps(self, y: Tensor) -> Tensor:

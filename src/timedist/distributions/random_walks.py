@@ -119,7 +119,7 @@ class GaussianRandomWalk(_Sequence):
         x = self._whole(special.where(observed, x, 0.0))
         seen = ops.logical_and(observed, ops.ones_like(x, dtype="bool"))
         times = self._times()
-        last = _largest_so_far(special.where(seen, times, -1.0))
+        last = special.largest_so_far(special.where(seen, times, -1.0))
         before = ops.concatenate([special.full_like(last[..., :1], -1.0), last[..., :-1]], axis=-1)
         first = before < 0.0
         index = ops.cast(special.maximum(before, 0.0), "int32")
@@ -165,18 +165,6 @@ class GaussianRandomWalk(_Sequence):
     def _kl(self, other: GaussianRandomWalk) -> Tensor:
         steps = self._step.kl_divergence(other._step)
         return self._first.kl_divergence(other._first) + (self.num_steps - 1) * steps
-
-
-def _largest_so_far(x: Tensor) -> Tensor:
-    """Cumulative maxima along the last axis, in as many rounds as its size doubles.
-
-    (`keras.ops.associative_scan` forgets shapes on TensorFlow and needs numbers on torch.)
-    """
-    shift = 1
-    while shift < x.shape[-1]:
-        before = ops.concatenate([x[..., :shift], x[..., :-shift]], axis=-1)
-        x, shift = special.maximum(x, before), 2 * shift
-    return x
 
 
 class Autoregressive(_Sequence):

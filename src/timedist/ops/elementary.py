@@ -90,6 +90,18 @@ def cumsum(x: Tensor) -> Tensor:
     return torch.cumsum(x, dim=-1)
 
 
+def largest_so_far(x: Tensor) -> Tensor:
+    """Cumulative maxima along the last axis, in as many rounds as its size doubles.
+
+    (`keras.ops.associative_scan` forgets shapes on TensorFlow and needs numbers on torch.)
+    """
+    shift = 1
+    while shift < x.shape[-1]:
+        before = ops.concatenate([x[..., :shift], x[..., :-shift]], axis=-1)
+        x, shift = maximum(x, before), 2 * shift
+    return x
+
+
 def sort(x: Tensor) -> Tensor:
     """Sorted along the last axis; as `keras.ops.sort`, but faster on a CPU.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from types import ModuleType
 from typing import Any
 
 import keras
@@ -43,7 +45,7 @@ def by_kernel(
 
 
 def step(layer: keras.layers.RNN, x: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-    """One step of an LSTM or GRU, without dropout; on torch by its own kernel where that can.
+    """One step of an LSTM or GRU, without dropout.
 
     Args:
         layer: a built `keras.layers.LSTM` or `GRU`.
@@ -53,11 +55,46 @@ def step(layer: keras.layers.RNN, x: Tensor, states: list[Tensor]) -> tuple[Tens
     Returns:
         The output `(rows, units)`, and the states after the step.
     """
-    if compat.backend_name() == "torch" and _is_plain(layer, x, training=False):
-        after = recurrent_torch.step(layer, x, states)
+    if _is_plain(layer, x, training=False):
+        after = _formulas().step(layer, x, states)
         return after[0], after
     output, after = layer.cell(x, states, training=False)
     return output, list(after)
+
+
+def known_part(layer: keras.layers.RNN, x: Tensor, columns: Sequence[int]) -> Tensor | None:
+    """What a step takes from the inputs that are known before it, for all steps in one product.
+
+    Args:
+        layer: a built `keras.layers.LSTM` or `GRU`.
+        x: tensor `(..., width)`; its `columns` are not read.
+        columns: positions of the inputs that are known at their step only.
+
+    Returns:
+        A tensor `(..., 4 * units)` for `step_from`; `None` where the layer has to run by Keras.
+    """
+    plain = _is_plain(layer, x, training=False)
+    return _formulas().known_part(layer, x, columns) if plain else None
+
+
+def step_from(
+    layer: keras.layers.RNN, known: Tensor, x: Tensor, columns: Sequence[int], states: list[Tensor]
+) -> tuple[Tensor, list[Tensor]]:
+    """As `step`, of inputs that are known but for some columns.
+
+    Args:
+        layer: as for `step`.
+        known: the step's rows `(rows, 4 * units)` of `known_part`.
+        x: tensor `(rows, len(columns))`.
+        columns: the same as those of `known_part`.
+        states: as for `step`.
+    """
+    after = _formulas().step_from(layer, known, x, columns, states)
+    return after[0], after
+
+
+def _formulas() -> ModuleType:
+    return recurrent_torch if compat.backend_name() == "torch" else recurrent_scan
 
 
 def _is_plain(layer: keras.layers.RNN, x: Tensor, training: Any) -> bool:

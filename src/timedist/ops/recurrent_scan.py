@@ -7,7 +7,7 @@ carries the states, and the gradient of $M$ is one product after it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -173,21 +173,75 @@ def is_faster(layer: keras.layers.RNN, x: Tensor) -> bool:
         import jax
 
         return jax.default_backend() == "cpu"
+    return _xla_pays() and None not in x.shape[1:] and x.shape[1] * layer.units >= LEAST_WORK
+
+
+def _xla_pays() -> bool:
+    """Whether TensorFlow is better off with XLA: inside of what it compiles, on CPUs."""
     import tensorflow as tf
 
-    if tf.executing_eagerly() or None in x.shape[1:] or tf.config.list_physical_devices("GPU"):
-        return False
-    return x.shape[1] * layer.units >= LEAST_WORK
+    return not tf.executing_eagerly() and not tf.config.list_physical_devices("GPU")
 
 
 def run(layer: keras.layers.RNN, x: Tensor, start: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
     """The outputs `(batch, time, units)` and last states of a plain LSTM or GRU."""
-    is_lstm = isinstance(layer, keras.layers.LSTM)
-    cell, weights = (LSTM, _lstm_weights) if is_lstm else (GRU, _gru_weights)
+    cell, m, bias = formulas(layer)
     looped = _jax_loop(cell) if compat.backend_name() == "jax" else _tf_loop(cell)
-    swapped = ops.swapaxes(x, 0, 1)
-    outputs, states = looped(swapped, tuple(start), *weights(layer.cell))
+    outputs, states = looped(ops.swapaxes(x, 0, 1), tuple(start), m, bias)
     return ops.swapaxes(outputs, 0, 1), list(states)
+
+
+def formulas(layer: keras.layers.RNN) -> tuple[Cell, Tensor, Tensor]:
+    """The pointwise part of a layer's cell, `M` and `m`."""
+    if isinstance(layer, keras.layers.LSTM):
+        return LSTM, *_lstm_weights(layer.cell)
+    return GRU, *_gru_weights(layer.cell)
+
+
+def known_part(layer: keras.layers.RNN, x: Tensor, columns: Sequence[int]) -> Tensor:
+    """Of `p` what all inputs but those `columns` bring; see `recurrent.known_part`."""
+    _, m, bias = formulas(layer)
+    others = [row for row in range(x.shape[-1]) if row not in columns]
+    return ops.matmul(_taken(x, others, axis=-1), _taken(m, others, axis=0)) + bias
+
+
+def step(layer: keras.layers.RNN, x: Tensor, states: list[Tensor]) -> list[Tensor]:
+    """The states after one step more; see `recurrent.step`."""
+    cell, m, bias = formulas(layer)
+    return _compiled_step(cell, bias, x, states, m)
+
+
+def step_from(
+    layer: keras.layers.RNN, known: Tensor, x: Tensor, columns: Sequence[int], states: list[Tensor]
+) -> list[Tensor]:
+    """The states after one step more; see `recurrent.step_from`."""
+    cell, m = formulas(layer)[0], rows_of(layer, columns)
+    return _compiled_step(cell, known, x, states, m)
+
+
+def rows_of(layer: keras.layers.RNN, columns: Sequence[int]) -> Tensor:
+    """The rows of `M` for some columns of the inputs, and for the state."""
+    _, m, _ = formulas(layer)
+    width = m.shape[0] - layer.units
+    return _taken(m, [*columns, *range(width, width + layer.units)], axis=0)
+
+
+def _compiled_step(
+    cell: Cell, known: Tensor, x: Tensor, states: list[Tensor], m: Tensor
+) -> list[Tensor]:
+    given = known, x, tuple(states), m
+    if compat.backend_name() == "tensorflow" and _xla_pays():
+        return list(tf_program(_step, (cell,), given, by_xla=True))
+    return list(_step(cell, *given))
+
+
+def _step(cell: Cell, known: Tensor, x: Tensor, states: States, m: Tensor) -> States:
+    p = known + ops.matmul(ops.concatenate([x, states[0]], axis=-1), m)
+    return cell.forward(p, states)
+
+
+def _taken(x: Tensor, places: list[int], axis: int) -> Tensor:
+    return ops.take(x, ops.convert_to_tensor(np.array(places, "int32")), axis=axis)
 
 
 def _ends(after: States) -> States:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
+
+from timedist.ops import recurrent_scan
 
 Tensor = Any
 
@@ -31,11 +35,44 @@ def step(layer: keras.layers.RNN, x: Tensor, states: list[Tensor]) -> list[Tenso
     """The states after one step more; see `recurrent.step`."""
     import torch
 
-    is_lstm = isinstance(layer, keras.layers.LSTM)
-    weights = _torch_weights(layer.cell, is_lstm)
-    if is_lstm:
-        return list(torch.lstm_cell(x, states, *weights))
-    return [torch.gru_cell(x, states[0], *weights)]
+    if isinstance(layer, keras.layers.LSTM):
+        _, m, bias = recurrent_scan.formulas(layer)
+        doubled = _doubled(layer)
+        return _lstm_step(bias * doubled, x, states, m * doubled)
+    return [torch.gru_cell(x, states[0], *_torch_weights(layer.cell, is_lstm=False))]
+
+
+def known_part(layer: keras.layers.RNN, x: Tensor, columns: Sequence[int]) -> Tensor:
+    """What a step takes from what is known before it; see `recurrent.known_part`."""
+    part = recurrent_scan.known_part(layer, x, columns)
+    return part * _doubled(layer) if isinstance(layer, keras.layers.LSTM) else part
+
+
+def step_from(
+    layer: keras.layers.RNN, known: Tensor, x: Tensor, columns: Sequence[int], states: list[Tensor]
+) -> list[Tensor]:
+    """The states after one step more; see `recurrent.step_from`."""
+    if not isinstance(layer, keras.layers.LSTM):
+        return recurrent_scan.step_from(layer, known, x, columns, states)
+    m = recurrent_scan.rows_of(layer, columns) * _doubled(layer)
+    return _lstm_step(known, x, states, m)
+
+
+def _doubled(layer: keras.layers.RNN) -> Tensor:
+    """Of the four gates 2 at the candidate, of which a tanh is taken and not a sigmoid."""
+    return ops.convert_to_tensor(
+        np.repeat([1.0, 1.0, 2.0, 1.0], layer.units), dtype=layer.compute_dtype
+    )
+
+
+def _lstm_step(known: Tensor, x: Tensor, states: list[Tensor], m: Tensor) -> list[Tensor]:
+    """By tanh(z) = 2 sigmoid(2 z) - 1: torch's sigmoid takes half as long as its tanh."""
+    import torch
+
+    output, carry = states
+    i, f, g, o = torch.addmm(known, torch.cat([x, output], -1), m).sigmoid_().chunk(4, -1)
+    carry = torch.addcmul(f * carry, i, 2.0 * g - 1.0)
+    return [o * (2.0 * torch.sigmoid(2.0 * carry) - 1.0), carry]
 
 
 def _torch_weights(cell: keras.Layer, is_lstm: bool) -> list[Tensor]:

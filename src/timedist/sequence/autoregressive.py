@@ -215,12 +215,9 @@ class AutoregressiveModel(Generative, keras.Model):
 
     def step_inputs(self, lagged: Tensor, features: Tensor, static: Tensor) -> Tensor:
         """Inputs of the network, `(batch, steps, ...)`, from parts of the same steps."""
-        seen = ops.logical_not(ops.isnan(lagged))
-        lagged = ops.where(seen, lagged, ops.zeros_like(lagged))
-        steps = ops.shape(features)[1]
-        static = ops.repeat(static[:, None], steps, axis=1)
-        missing = ops.cast(ops.logical_not(seen), lagged.dtype)
-        return ops.concatenate([lagged, missing, ops.cast(features, lagged.dtype), static], axis=-1)
+        static = ops.repeat(static[:, None], ops.shape(features)[1], axis=1)
+        parts = [_with_missing(lagged), ops.cast(features, lagged.dtype), static]
+        return ops.concatenate(parts, axis=-1)
 
     def distribution(self, parameters: Tensor, scale: Tensor) -> td.Distribution:
         """The distribution in the unit of the data from the network's output and the scale."""
@@ -247,23 +244,31 @@ class AutoregressiveModel(Generative, keras.Model):
         context = self.context_length
         x = self.step_inputs(lagged[:, :context], features[:, :context], static)
         shared, state = self.core.begin(x, horizon)
-        known = {"lagged": lagged[:, context:], "features": features[:, context:][:, :horizon]}
-        own = {"core": state, "read": ops.zeros_like(lagged[:, context:, 0])}
-        own |= {"scale": scale, "static": static}
-        return Beginning(horizon, scale, known, shared, own)
+        lagged, features = lagged[:, context:], features[:, context:][:, :horizon]
+        drawn = self._drawn_lags(horizon)
+        x = self.step_inputs(lagged, features, static)
+        known = self.core.known(x, self._own_columns(len(drawn)))
+        longest = max(drawn, default=0)
+        places = ops.convert_to_tensor([longest - lag for lag in drawn], "int32")
+        past = self.compressed(target[:, ops.shape(target)[1] - longest :], scale[:, None])
+        read = ops.concatenate([past, ops.zeros_like(lagged[..., 0])], axis=1)
+        own = {"core": state, "read": read, "scale": scale}
+        return Beginning(horizon, scale, known, {"core": shared, "places": places}, own)
 
     def step(
         self, i: Tensor, y: Tensor, known: Any, shared: Any, state: Any, seed: StepSeed
     ) -> tuple[td.Distribution, Any]:
         """Assemble the input, advance the network."""
         del seed
-        # The draws are kept as the network reads them, so that each is compressed once. Before the
-        # first one there is none: what is written then is overwritten before it is read.
+        drawn = self.lags[: shared["places"].shape[0]]
+        # The draws are kept as the network reads them, behind the past, so that each is compressed
+        # once. Before the first one there is none: what is then written is not read.
         seen = self.compressed(y, state["scale"])
-        read = written(state["read"], ops.maximum(i - 1, 0), seen[:, None], axis=1)
-        lagged = self._fed_back(i, known["lagged"], read)
-        x = self.step_inputs(lagged[:, None], known["features"][:, None], state["static"])[:, 0]
-        features, core = self.core.step(x, i, shared, state["core"])
+        place = max(drawn, default=0) + ops.maximum(i - 1, 0)
+        read = written(state["read"], place, seen[:, None], axis=1)
+        x = _with_missing(ops.take(read, i + shared["places"], axis=1))
+        columns = self._own_columns(len(drawn))
+        features, core = self.core.step_from(known, x, columns, i, shared["core"], state["core"])
         distribution = self.distribution(self.projection(features), state["scale"])
         return distribution, {**state, "core": core, "read": read}
 
@@ -299,17 +304,15 @@ class AutoregressiveModel(Generative, keras.Model):
         padded = ops.concatenate([target, future], axis=1)
         return self.lagged(padded, self.context_length + horizon, scale)
 
-    def _fed_back(self, i: Tensor, lagged: Tensor, read: Tensor) -> Tensor:
-        """The lagged targets of step i, with own draws where the lag reaches into the future."""
-        # Only lags shorter than the horizon ever do; they stand first.
-        horizon = read.shape[1] or self.max_lag + 1
-        short = sum(lag < horizon for lag in self.lags)
-        if not short:
-            return lagged
-        own = i - ops.convert_to_tensor(self.lags[:short], "int32")
-        drawn = ops.take(read, ops.maximum(own, 0), axis=1)
-        recent = ops.where(own >= 0, drawn, lagged[:, :short])
-        return ops.concatenate([recent, lagged[:, short:]], axis=1)
+    def _drawn_lags(self, horizon: Any) -> tuple[int, ...]:
+        """The lags, the first ones, that reach into a horizon, which may be unknown."""
+        known = isinstance(horizon, int)
+        return tuple(lag for lag in self.lags if lag < horizon) if known else self.lags
+
+    def _own_columns(self, drawn: int) -> tuple[int, ...]:
+        """Where the network reads the drawn lags, and whether they are missing."""
+        number = len(self.lags)
+        return (*range(drawn), *range(number, number + drawn))
 
     # --- checks and files ------------------------------------------------------------------------
 
@@ -394,6 +397,13 @@ class AutoregressiveRNN(AutoregressiveModel):
 
 
 _LAYERS = {"core", "head"}
+
+
+def _with_missing(lagged: Tensor) -> Tensor:
+    """Targets with 0 for NaN, and behind them whether they are missing."""
+    missing = ops.isnan(lagged)
+    known = ops.where(missing, ops.zeros_like(lagged), lagged)
+    return ops.concatenate([known, ops.cast(missing, lagged.dtype)], axis=-1)
 
 
 def _params_size(owner: str, head: Head) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import groupby
 from typing import Any, ClassVar
 
 import keras
@@ -82,6 +84,47 @@ class Core(keras.Layer):
             Tensor `(rows, units)`, and the next state.
         """
         raise NotImplementedError
+
+    def known(self, x: Tensor, columns: Sequence[int]) -> Any:
+        """Read of further steps what all paths of a series have in common, once for each series.
+
+        Args:
+            x: tensor `(batch, steps, width)`; its `columns` are not read.
+            columns: positions of the inputs that every path has of its own.
+
+        Returns:
+            A structure of tensors `(batch, steps, ...)`.
+        """
+        del columns
+        return x
+
+    def step_from(
+        self, known: Any, x: Tensor, columns: Sequence[int], i: Tensor, shared: Any, state: Any
+    ) -> tuple[Tensor, Any]:
+        """As `step`, of inputs that are known but for some columns.
+
+        Args:
+            known: what `known` gave of this step, tensors `(rows, ...)`.
+            x: tensor `(rows, len(columns))`.
+            columns: the same as those of `known`.
+            i: as for `step`.
+            shared: as for `step`.
+            state: as for `step`.
+
+        Returns:
+            Tensor `(rows, units)`, and the next state.
+        """
+        return self.step(_filled(known, x, columns), i, shared, state)
+
+
+def _filled(known: Tensor, x: Tensor, columns: Sequence[int]) -> Tensor:
+    """`known` with the columns of `x` in the place of some of its own."""
+    own = dict(zip(columns, range(len(columns)), strict=True))
+    parts = []
+    for is_own, places in groupby(range(known.shape[-1]), own.__contains__):
+        first, *rest = (own.get(place, place) for place in places)
+        parts.append((x if is_own else known)[..., first : first + len(rest) + 1])
+    return ops.concatenate(parts, axis=-1)
 
 
 @serializable
@@ -171,8 +214,29 @@ class RecurrentCore(Core):
     def step(self, x: Tensor, i: Tensor, shared: Any, state: Any) -> tuple[Tensor, Any]:
         """One step of all cells."""
         del i, shared
-        x, advanced = ops.cast(x, self.compute_dtype), []
-        for layer, before in zip(self.recurrent, state, strict=True):
+        return self._advanced(self.recurrent, ops.cast(x, self.compute_dtype), state)
+
+    def known(self, x: Tensor, columns: Sequence[int]) -> dict[str, Tensor]:
+        """The first layer's product with what is known, or the inputs themselves."""
+        x = ops.cast(x, self.compute_dtype)
+        part = recurrent.known_part(self.recurrent[0], x, columns)
+        return {"x": x} if part is None else {"part": part}
+
+    def step_from(
+        self, known: Any, x: Tensor, columns: Sequence[int], i: Tensor, shared: Any, state: Any
+    ) -> tuple[Tensor, Any]:
+        """One step of all cells."""
+        x = ops.cast(x, self.compute_dtype)
+        if "x" in known:
+            return super().step_from(known["x"], x, columns, i, shared, state)
+        (first, *others), (before, *rest) = self.recurrent, state
+        x, after = recurrent.step_from(first, known["part"], x, columns, before)
+        x, advanced = self._advanced(others, x, rest)
+        return x, [after, *advanced]
+
+    def _advanced(self, layers: list, x: Tensor, state: list) -> tuple[Tensor, list]:
+        advanced = []
+        for layer, before in zip(layers, state, strict=True):
             x, after = recurrent.step(layer, x, before)
             advanced.append(after)
         return x, advanced

@@ -17,7 +17,7 @@ class Beginning(NamedTuple):
         steps: int, how many steps are to be drawn.
         last: the last event before them, `(batch, ...)`.
         known: structure of tensors `(batch, steps, ...)`, known of the steps to be drawn.
-        shared: structure of tensors `(batch, ...)` that all paths of a series read.
+        shared: structure of tensors, `(batch, ...)` or without a batch, that all paths read.
         state: structure of tensors `(batch, ...)` that every path carries on by itself.
     """
 
