@@ -32,8 +32,11 @@ def at_once(core, x):
     return to_numpy(ops.cast(fast(built(core))(ops.convert_to_tensor(x)), "float32"))
 
 
-def stepwise(core, x, context, paths=1):
-    """The features of the steps after a context, each by `step`, `(batch, paths, steps, units)`."""
+def stepwise(core, x, context, paths=1, columns=None):
+    """The features of the steps after a context, each by `step`, `(batch, paths, steps, units)`.
+
+    By `step_from` if columns are named: all others are known for all steps.
+    """
     steps = x.shape[1] - context
 
     def run(x):
@@ -41,20 +44,32 @@ def stepwise(core, x, context, paths=1):
         shared, state = core.begin(x[:, :context], steps)
 
         def spread(x):
-            return ops.repeat(x, paths, axis=0)
+            return keras.tree.map_structure(lambda a: ops.repeat(a, paths, axis=0), x)
 
         def step(state, entries):
-            number, now = entries
-            features, state = core.step(spread(now), number, shared, state)
+            number, now, known = entries
+            if columns is None:
+                features, state = core.step(spread(now), number, shared, state)
+            else:
+                given = spread(known), spread(now), columns, number, shared
+                features, state = core.step_from(*given, state)
             return state, features
 
-        state = keras.tree.map_structure(spread, state)
-        entries = (ops.arange(steps, dtype="int32"), ops.moveaxis(x[:, context:], 1, 0))
+        state, x = spread(state), x[:, context:]
+        known = [] if columns is None else core.known(without(x, columns), columns)
+        x = x if columns is None else ops.take(x, np.array(columns, "int32"), axis=-1)
+        now, known = keras.tree.map_structure(lambda a: ops.moveaxis(a, 1, 0), (x, known))
+        entries = (ops.arange(steps, dtype="int32"), now, known)
         features = ops.moveaxis(scans.loop(step, state, entries, steps)[1], 0, 1)
         return ops.cast(ops.reshape(features, (-1, paths, *features.shape[1:])), "float32")
 
     built(core)
     return to_numpy(fast(run)(ops.convert_to_tensor(x)))
+
+
+def without(x, columns):
+    """NaN in the place of columns, which must not be read."""
+    return ops.where(np.isin(np.arange(x.shape[-1]), columns), float("nan"), x)
 
 
 def check_steps(core, contexts=(1, 8)):
@@ -65,6 +80,9 @@ def check_steps(core, contexts=(1, 8)):
         found = stepwise(core, x, context, paths=2)
         assert found.shape == (2, 2, STEPS + 3 - context, core.units)
         wanted = np.broadcast_to(expected[:, None, context:], found.shape)
+        assert_close(found, wanted, 1e-5, floor=0.1)
+    for columns in ((), (0, 2)):
+        found = stepwise(core, x, context, paths=2, columns=columns)
         assert_close(found, wanted, 1e-5, floor=0.1)
 
 
