@@ -215,15 +215,14 @@ def step_from(
     layer: keras.layers.RNN, known: Tensor, x: Tensor, columns: Sequence[int], states: list[Tensor]
 ) -> list[Tensor]:
     """The states after one step more; see `recurrent.step_from`."""
-    cell, m = formulas(layer)[0], rows_of(layer, columns)
-    return _compiled_step(cell, known, x, states, m)
+    cell, m, _ = formulas(layer)
+    return _compiled_step(cell, known, x, states, rows_of(m, columns, layer.units))
 
 
-def rows_of(layer: keras.layers.RNN, columns: Sequence[int]) -> Tensor:
+def rows_of(m: Tensor, columns: Sequence[int], units: int) -> Tensor:
     """The rows of `M` for some columns of the inputs, and for the state."""
-    _, m, _ = formulas(layer)
-    width = m.shape[0] - layer.units
-    return _taken(m, [*columns, *range(width, width + layer.units)], axis=0)
+    width = m.shape[0] - units
+    return _taken(m, [*columns, *range(width, width + units)], axis=0)
 
 
 def _compiled_step(

@@ -54,8 +54,9 @@ def step_from(
     """The states after one step more; see `recurrent.step_from`."""
     if not isinstance(layer, keras.layers.LSTM):
         return recurrent_scan.step_from(layer, known, x, columns, states)
-    m = recurrent_scan.rows_of(layer, columns) * _doubled(layer)
-    return _lstm_step(known, x, states, m)
+    _, m, _ = recurrent_scan.formulas(layer)
+    rows = recurrent_scan.rows_of(m, columns, layer.units)
+    return _lstm_step(known, x, states, rows * _doubled(layer))
 
 
 def _doubled(layer: keras.layers.RNN) -> Tensor:
