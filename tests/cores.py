@@ -9,6 +9,7 @@ from keras import ops
 from timedist.layers import MixtureNormal
 from timedist.losses import NegativeLogLikelihood
 from timedist.ops import scans
+from timedist.ops.functional import compiled_gradient
 from timedist.sequence import Rollout
 
 STEPS, WIDTH = 14, 3
@@ -84,6 +85,24 @@ def check_steps(core, contexts=(1, 8)):
     for columns in ((), (0, 2)):
         found = stepwise(core, x, context, paths=2, columns=columns)
         assert_close(found, wanted, 1e-5, floor=0.1)
+
+
+def check_static(core):
+    """What is the same at all steps gives the same beside the sequence as in it, gradients too."""
+    x = sequence()
+    given = x[..., :-1], x[:, 0, -1:]
+
+    def joined(x, static):
+        repeated = ops.broadcast_to(static[:, None], (*x.shape[:-1], static.shape[-1]))
+        return core(ops.concatenate([x, repeated], axis=-1))
+
+    results = []
+    for function in (built(core).with_static, joined):
+        total = compiled_gradient(lambda *args, f=function: ops.sum(ops.square(f(*args))))
+        value, gradients = total(*map(ops.convert_to_tensor, given))
+        results.append([to_numpy(value), *map(to_numpy, gradients)])
+    for found, expected in zip(*results, strict=True):
+        assert_close(found, expected, 1e-4, floor=1.0)
 
 
 def check_causal(core):
@@ -196,17 +215,17 @@ def check_file(model, path):
 
 def check_training(model):
     """One compiled training step moves every weight; batches of the same shape compile once."""
-    calls, original = [], type(model.core).call
+    calls, original = [], type(model.core).with_static
 
-    def counting(self, *args, **kwargs):
+    def counting(self, *args):
         calls.append(1)
-        return original(self, *args, **kwargs)
+        return original(self, *args)
 
     given = series(model, batch=6)
     before = [w.copy() for w in model.get_weights()]
     model.compile("adam", NegativeLogLikelihood(missing="mask"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(type(model.core), "call", counting)
+        patch.setattr(type(model.core), "with_static", counting)
         data = given, given["target"][:, model.max_lag :]
         history = model.fit(*data, batch_size=2, epochs=1, verbose=0).history
         traced = len(calls)
@@ -216,6 +235,7 @@ def check_training(model):
         now = to_numpy(weight.value)
         assert np.isfinite(now).all()
         assert (now != start).any(), weight.path
+    assert traced
     assert BACKEND == "torch" or len(calls) == traced
 
 
@@ -223,7 +243,7 @@ def check_sampling_compiles_once(model):
     """One loop is traced, not one graph a step, and once for batches of the same shape."""
     if BACKEND == "torch":
         pytest.skip("torch does not trace")
-    calls, original = [], type(model.core).step
+    calls, original = [], type(model.core).step_from
 
     def counting(self, *args):
         calls.append(1)
@@ -231,10 +251,10 @@ def check_sampling_compiles_once(model):
 
     given = past(model, series(model, batch=6))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(type(model.core), "step", counting)
+        patch.setattr(type(model.core), "step_from", counting)
         rollout = Rollout(model, 2, seed=0)
         rollout.predict({name: x[:2] for name, x in given.items()}, batch_size=2, verbose=0)
         traced = len(calls)
-        assert traced < HORIZON
+        assert 0 < traced < HORIZON
         assert rollout.predict(given, batch_size=2, verbose=0).shape == (6, 2, HORIZON)
         assert len(calls) == traced

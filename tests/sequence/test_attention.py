@@ -30,6 +30,10 @@ def test_a_step_sees_no_later_one(window):
     cores.check_causal(make(window=window))
 
 
+def test_what_is_static_may_stand_beside_the_sequence():
+    cores.check_static(make())
+
+
 @pytest.mark.parametrize("window", [None, 4])
 def test_gradients(window):
     cores.check_gradients(make(window=window))

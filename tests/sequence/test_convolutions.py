@@ -32,6 +32,10 @@ def test_a_step_sees_no_later_one():
     cores.check_causal(make())
 
 
+def test_what_is_static_may_stand_beside_the_sequence():
+    cores.check_static(make())
+
+
 def test_gradients():
     cores.check_gradients(make())
 

@@ -7,6 +7,7 @@ import pytest
 from conformance import check_layer
 from helpers import assert_close, to_numpy
 
+from timedist.ops import recurrent_scan
 from timedist.sequence import RecurrentCore
 
 KINDS = [{"cell": "lstm", "depth": 2}, {"cell": "gru"}]
@@ -24,6 +25,14 @@ def made(**options):
 @pytest.mark.parametrize("options", KINDS)
 def test_steps_are_those_of_the_whole_sequence(options):
     cores.check_steps(made(**options))
+
+
+@pytest.mark.parametrize("least", [0, recurrent_scan.LEAST_WORK])
+@pytest.mark.parametrize("options", KINDS)
+def test_what_is_static_may_stand_beside_the_sequence(options, least, monkeypatch):
+    """On TensorFlow by the loop of the package and, of a sequence this small, by Keras's."""
+    monkeypatch.setattr(recurrent_scan, "LEAST_WORK", least)
+    cores.check_static(made(**options))
 
 
 @pytest.mark.parametrize("options", KINDS)

@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Any
 
 import keras
+from keras import ops
 
 from timedist.ops import compat, recurrent_scan, recurrent_torch
 
@@ -42,6 +43,27 @@ def by_kernel(
     else:
         return None
     return outputs[:, -1], outputs, states
+
+
+def with_static(layer: keras.layers.RNN, x: Tensor, static: Tensor) -> Tensor | None:
+    """What an LSTM or GRU makes of sequences some of whose inputs are the same at all steps.
+
+    These are multiplied once for each sequence; and where all others are data, as lags are, no
+    gradient of inputs is computed, though what is static may be learned.
+
+    Args:
+        layer: a built `keras.layers.LSTM` or `GRU`.
+        x: tensor `(batch, time, width)`, the first inputs.
+        static: tensor `(batch, static width)`, the inputs behind them.
+
+    Returns:
+        The outputs `(batch, time, units)`; `None` where the inputs have to be joined.
+    """
+    by_scan = compat.backend_name() != "torch" and recurrent_scan.is_faster(layer, x)
+    if not by_scan or not _is_plain(layer, x, training=False):
+        return None
+    start = layer.get_initial_state(batch_size=ops.shape(x)[0])
+    return recurrent_scan.run(layer, x, start, static)[0]
 
 
 def step(layer: keras.layers.RNN, x: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:

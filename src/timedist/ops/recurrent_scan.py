@@ -137,14 +137,13 @@ def _forward(cell: Cell, x: Tensor, start: States, m: Tensor, bias: Tensor) -> t
 def _backward(
     cell: Cell, given: tuple, kept: tuple, d_outputs: Tensor, d_last: States
 ) -> tuple[Tensor, States, Tensor, Tensor]:
-    """The gradients of the inputs, the first states, and the weights."""
-    (x, start, m, _), (after, p) = given, kept
-    width = x.shape[-1]
+    """The gradients of `p` of all steps, the first states, and the weights."""
+    (x, start, m, bias), (after, p) = given, kept
     before = tuple(
         ops.concatenate([first[None], states[:-1]], axis=0)
         for first, states in zip(start, after, strict=True)
     )
-    carried = ops.transpose(m[width:])
+    carried = ops.transpose(m[x.shape[-1] :])
 
     def step(gradients: States, entries: tuple) -> tuple:
         d_output, *known = entries
@@ -156,8 +155,14 @@ def _backward(
     read = ops.concatenate([x, before[0]], axis=-1)
     flat = ops.reshape(dp, (-1, dp.shape[-1]))
     dm = ops.matmul(ops.transpose(ops.reshape(read, (-1, read.shape[-1]))), flat)
-    dx = ops.reshape(ops.matmul(flat, ops.transpose(m[:width])), ops.shape(x))
-    return dx, d_start, dm, ops.sum(flat, axis=0)
+    d_bias = ops.sum(flat, axis=0) if len(bias.shape) == 1 else ops.sum(dp, axis=0)
+    return dp, d_start, dm, d_bias
+
+
+def _of_inputs(x: Tensor, m: Tensor, dp: Tensor) -> Tensor:
+    """The gradient of the inputs: by itself, so that it is left out where they are data."""
+    flat = ops.matmul(ops.reshape(dp, (-1, dp.shape[-1])), ops.transpose(m[: x.shape[-1]]))
+    return ops.reshape(flat, ops.shape(x))
 
 
 # On TensorFlow XLA compiles the loop for every shape: that pays from so many steps times units on.
@@ -183,9 +188,18 @@ def _xla_pays() -> bool:
     return not tf.executing_eagerly() and not tf.config.list_physical_devices("GPU")
 
 
-def run(layer: keras.layers.RNN, x: Tensor, start: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-    """The outputs `(batch, time, units)` and last states of a plain LSTM or GRU."""
+def run(
+    layer: keras.layers.RNN, x: Tensor, start: list[Tensor], static: Tensor | None = None
+) -> tuple[Tensor, list[Tensor]]:
+    """The outputs `(batch, time, units)` and last states of a plain LSTM or GRU.
+
+    The last inputs may be `static`, `(batch, width)`: what they bring is added as a bias is.
+    """
     cell, m, bias = formulas(layer)
+    if static is not None:
+        width = x.shape[-1]
+        bias = ops.matmul(static, m[width : -layer.units]) + bias
+        m = ops.concatenate([m[:width], m[-layer.units :]], axis=0)
     looped = _jax_loop(cell) if compat.backend_name() == "jax" else _tf_loop(cell)
     outputs, states = looped(ops.swapaxes(x, 0, 1), tuple(start), m, bias)
     return ops.swapaxes(outputs, 0, 1), list(states)
@@ -261,7 +275,9 @@ def _jax_loop(cell: Cell) -> Callable:
         return (kept[0][0], _ends(kept[0])), (given, kept)
 
     def backward(residuals: tuple, gradients: tuple) -> tuple:
-        return _backward(cell, *residuals, *gradients)
+        (x, _, m, _), _ = residuals
+        dp, *others = _backward(cell, *residuals, *gradients)
+        return _of_inputs(x, m, dp), *others
 
     looped.defvjp(forward, backward)
     return jax.jit(looped)
@@ -277,8 +293,8 @@ def _tf_loop(cell: Cell) -> Callable:
 
         def backward(d_outputs: Tensor, *d_last: Tensor) -> tuple:
             gradients = (given, (after, p), d_outputs, d_last)
-            dx, d_start, dm, d_bias = tf_program(_backward, (cell,), gradients, by_xla=True)
-            return dx, dm, d_bias, *d_start
+            dp, d_start, dm, d_bias = tf_program(_backward, (cell,), gradients, by_xla=True)
+            return _of_inputs(x, m, dp), dm, d_bias, *d_start
 
         return (after[0], *_ends(after)), backward
 

@@ -17,7 +17,7 @@ from timedist.layers.heads import at_least_float32
 from timedist.ops import special
 from timedist.ops.buffers import written
 from timedist.ops.random import StepSeed, uniform
-from timedist.sequence.cores import Core, RecurrentCore
+from timedist.sequence.cores import Core, RecurrentCore, joined
 from timedist.sequence.generative import Beginning, Generative
 from timedist.sequence.scaling import mean_absolute
 
@@ -173,8 +173,9 @@ class AutoregressiveModel(Generative, keras.Model):
         target = inputs["target"]
         scale = self.scale_of(target)
         lagged = self.lagged(target, ops.shape(inputs["features"])[1], scale)
-        x = self.step_inputs(lagged, inputs["features"], self.static_inputs(inputs, scale))
-        return self.distribution(self.projection(self.core(x, training=training)), scale[:, None])
+        x, static = self.step_inputs(lagged, inputs["features"]), self.static_inputs(inputs, scale)
+        features = self.core.with_static(x, static, training)
+        return self.distribution(self.projection(features), scale[:, None])
 
     def _with_own_draws(self, inputs: dict) -> Tensor:
         """The targets, behind the context with draws in place of some of them."""
@@ -192,11 +193,16 @@ class AutoregressiveModel(Generative, keras.Model):
         return mean_absolute(target[:, : self.max_lag + self.context_length])
 
     def lagged(self, target: Tensor, steps: int, scale: Tensor) -> Tensor:
-        """Lagged targets of each step as the network reads them, `(batch, steps, lags)`."""
+        """Of each step the lagged targets as the network reads them, and which are missing.
+
+        Tensor `(batch, steps, 2 * lags)`. What is missing is found before the lags are taken, in
+        one take: XLA computes again, for every lag that reads it, what comes behind.
+        """
+        seen = _with_missing(self.compressed(target, scale[:, None]))
         first = self.max_lag - ops.convert_to_tensor(self.lags, "int32")
         index = ops.arange(steps, dtype="int32")[:, None] + first
-        # Each value once, and not once for every lag that reads it.
-        return ops.take(self.compressed(target, scale[:, None]), index, axis=1)
+        index = ops.concatenate([index, index + ops.shape(target)[1]], axis=1)
+        return ops.take(seen, index, axis=1)
 
     def compressed(self, y: Tensor, scale: Tensor) -> Tensor:
         """Targets in the unit of the network: 0 at the scale of the series."""
@@ -213,11 +219,9 @@ class AutoregressiveModel(Generative, keras.Model):
             parts.append(inputs["static"])
         return ops.concatenate([ops.cast(part, scale.dtype) for part in parts], axis=-1)
 
-    def step_inputs(self, lagged: Tensor, features: Tensor, static: Tensor) -> Tensor:
-        """Inputs of the network, `(batch, steps, ...)`, from parts of the same steps."""
-        static = ops.repeat(static[:, None], ops.shape(features)[1], axis=1)
-        parts = [_with_missing(lagged), ops.cast(features, lagged.dtype), static]
-        return ops.concatenate(parts, axis=-1)
+    def step_inputs(self, lagged: Tensor, features: Tensor) -> Tensor:
+        """The inputs of the network that change over time, `(batch, steps, ...)`."""
+        return ops.concatenate([lagged, ops.cast(features, lagged.dtype)], axis=-1)
 
     def distribution(self, parameters: Tensor, scale: Tensor) -> td.Distribution:
         """The distribution in the unit of the data from the network's output and the scale."""
@@ -242,16 +246,15 @@ class AutoregressiveModel(Generative, keras.Model):
         static = self.static_inputs(inputs, scale)
         lagged = self._known_lags(target, horizon, scale)
         context = self.context_length
-        x = self.step_inputs(lagged[:, :context], features[:, :context], static)
-        shared, state = self.core.begin(x, horizon)
-        lagged, features = lagged[:, context:], features[:, context:][:, :horizon]
+        x = self.step_inputs(lagged[:, :context], features[:, :context])
+        shared, state = self.core.begin(joined(x, static), horizon)
+        x = self.step_inputs(lagged[:, context:], features[:, context:][:, :horizon])
         drawn = self._drawn_lags(horizon)
-        x = self.step_inputs(lagged, features, static)
-        known = self.core.known(x, self._own_columns(len(drawn)))
+        known = self.core.known(joined(x, static), self._own_columns(len(drawn)))
         longest = max(drawn, default=0)
         places = ops.convert_to_tensor([longest - lag for lag in drawn], "int32")
         past = self.compressed(target[:, ops.shape(target)[1] - longest :], scale[:, None])
-        read = ops.concatenate([past, ops.zeros_like(lagged[..., 0])], axis=1)
+        read = ops.concatenate([past, ops.zeros_like(x[..., 0])], axis=1)
         own = {"core": state, "read": read, "scale": scale}
         return Beginning(horizon, scale, known, {"core": shared, "places": places}, own)
 
@@ -299,7 +302,7 @@ class AutoregressiveModel(Generative, keras.Model):
         return steps or given - self.context_length
 
     def _known_lags(self, target: Tensor, horizon: int, scale: Tensor) -> Tensor:
-        """Lagged targets over context and horizon; what lies in the future is NaN."""
+        """Lagged targets over context and horizon; what lies in the future is missing."""
         future = ops.full((ops.shape(target)[0], horizon), float("nan"), dtype=target.dtype)
         padded = ops.concatenate([target, future], axis=1)
         return self.lagged(padded, self.context_length + horizon, scale)

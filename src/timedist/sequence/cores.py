@@ -46,6 +46,19 @@ class Core(keras.Layer):
         """
         raise NotImplementedError
 
+    def with_static(self, x: Tensor, static: Tensor, training: bool | None = None) -> Tensor:
+        """The features of all steps, of inputs some of which are the same at all of them.
+
+        Args:
+            x: tensor `(batch, time, width)`, the first inputs.
+            static: tensor `(batch, static width)`, the inputs behind them.
+            training: whether dropout is on.
+
+        Returns:
+            Tensor `(batch, time, units)`.
+        """
+        return self(joined(x, static), training=training)
+
     def arguments(self) -> dict:
         """Those of the constructor's arguments that are its own."""
         return {name: getattr(self, name) for name in self.own}
@@ -115,6 +128,12 @@ class Core(keras.Layer):
             Tensor `(rows, units)`, and the next state.
         """
         return self.step(_filled(known, x, columns), i, shared, state)
+
+
+def joined(x: Tensor, static: Tensor) -> Tensor:
+    """Inputs `(batch, time, width)` with static ones `(batch, width)` behind them at each step."""
+    static = ops.repeat(static[:, None], ops.shape(x)[1], axis=1)
+    return ops.concatenate([x, static], axis=-1)
 
 
 def _filled(known: Tensor, x: Tensor, columns: Sequence[int]) -> Tensor:
@@ -188,6 +207,17 @@ class RecurrentCore(Core):
     def call(self, x: Tensor, training: bool | None = None) -> Tensor:
         """The output of the last layer at all steps."""
         return self.thinned(self.read(x)[0], training=training)
+
+    def with_static(self, x: Tensor, static: Tensor, training: bool | None = None) -> Tensor:
+        """The output of the last layer; in the first one, what is static is multiplied once."""
+        x, static = (ops.cast(part, self.compute_dtype) for part in (x, static))
+        first, *others = self.recurrent
+        features = recurrent.with_static(first, x, static)
+        if features is None:
+            return super().with_static(x, static, training)
+        for layer in others:
+            features, *_ = layer(features)
+        return self.thinned(features, training=training)
 
     def read(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, list]:
         """Sequences, or parts of such, without dropout.
