@@ -215,6 +215,19 @@ def test_batches_compile_once(monkeypatch):
     assert len(calls) == traced
 
 
+def test_paths_do_not_depend_on_what_is_shown_meanwhile():
+    model = small(num_series=2)
+    given = past(model, batch=5)
+    built(model, given)
+    quiet, shown = (
+        Rollout(model, 2, outputs=("paths", "log_prob"), seed=3).predict(given, 2, verbose=verbose)
+        for verbose in (0, 2)
+    )
+    assert quiet["paths"].shape == (5, 2, HORIZON)
+    for name, found in quiet.items():
+        assert_close(found, shown[name], 1e-5, floor=1.0)
+
+
 def test_a_model_without_weights_is_built():
     model = small(num_series=2)
     assert not model.built

@@ -17,6 +17,7 @@ from timedist.forecasting.errors import ForecastingError
 from timedist.forecasting.networks import HEADS, NETWORKS
 from timedist.forecasting.panel import Panel
 from timedist.forecasting.quantiles import LEVELS, check_levels, summary
+from timedist.ops.feeding import training_data
 from timedist.sequence import Rollout
 
 Array = np.ndarray
@@ -201,7 +202,7 @@ class Forecaster:
                 # The windows are random already; Keras would shuffle them by the state of `random`,
                 # which a resumed training does not have.
                 member.fit(
-                    self._batches(windows, weights, number),
+                    training_data(self._batches(windows, weights, number)),
                     epochs=self.config["epochs"],
                     initial_epoch=self.done[number],
                     callbacks=[*callbacks, _EpochDone(self, number, checkpoint)],

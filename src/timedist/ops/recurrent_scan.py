@@ -31,10 +31,13 @@ class Cell:
         forward: `forward(p, states)` gives the next states.
         backward: `backward(gradients of the states, p, states before, states after)` gives the
             gradient of `p` and those of the states before, without what comes to `h` by `p`.
+        at_once: whether the product with inputs as wide as the state or wider is faster made for
+            all steps, before the loop.
     """
 
     forward: Callable
     backward: Callable
+    at_once: bool
 
 
 # --- the cells -----------------------------------------------------------------------------------
@@ -97,8 +100,8 @@ def _gru_backward(
     return ops.concatenate([of_z, of_r, of_g, of_g * r], axis=-1), (dh * z,)
 
 
-LSTM = Cell(_lstm_forward, _lstm_backward)
-GRU = Cell(_gru_forward, _gru_backward)
+LSTM = Cell(_lstm_forward, _lstm_backward, at_once=True)
+GRU = Cell(_gru_forward, _gru_backward, at_once=False)
 
 
 def _lstm_weights(cell: keras.Layer) -> tuple[Tensor, Tensor]:
@@ -125,13 +128,19 @@ def _gru_weights(cell: keras.Layer) -> tuple[Tensor, Tensor]:
 
 def _forward(cell: Cell, x: Tensor, start: States, m: Tensor, bias: Tensor) -> tuple:
     """The states of all steps, each `(time, batch, units)`, and `p` of all steps."""
+    width = x.shape[-1]
+    at_once = cell.at_once and width >= start[0].shape[-1]
+    entries = ops.matmul(x, m[:width]) + bias if at_once else x
 
     def step(states: States, entry: Tensor) -> tuple:
-        p = ops.matmul(ops.concatenate([entry, states[0]], axis=-1), m) + bias
+        if at_once:
+            p = entry + ops.matmul(states[0], m[width:])
+        else:
+            p = ops.matmul(ops.concatenate([entry, states[0]], axis=-1), m) + bias
         states = cell.forward(p, states)
         return states, (states, p)
 
-    return scans.loop(step, start, x, x.shape[0])[1]
+    return scans.loop(step, start, entries, x.shape[0])[1]
 
 
 def _backward(
@@ -152,17 +161,21 @@ def _backward(
 
     entries = (d_outputs, p, before, after)
     d_start, dp = scans.loop(step, d_last, entries, x.shape[0], reverse=True)
-    read = ops.concatenate([x, before[0]], axis=-1)
-    flat = ops.reshape(dp, (-1, dp.shape[-1]))
-    dm = ops.matmul(ops.transpose(ops.reshape(read, (-1, read.shape[-1]))), flat)
-    d_bias = ops.sum(flat, axis=0) if len(bias.shape) == 1 else ops.sum(dp, axis=0)
+    # Joining what a step reads, for one product, would take longer than two products.
+    rows = [ops.matmul(ops.transpose(_flat(read)), _flat(dp)) for read in (x, before[0])]
+    dm = ops.concatenate(rows, axis=0)
+    d_bias = ops.sum(dp, axis=0 if len(bias.shape) == 2 else (0, 1))
     return dp, d_start, dm, d_bias
 
 
 def _of_inputs(x: Tensor, m: Tensor, dp: Tensor) -> Tensor:
     """The gradient of the inputs: by itself, so that it is left out where they are data."""
-    flat = ops.matmul(ops.reshape(dp, (-1, dp.shape[-1])), ops.transpose(m[: x.shape[-1]]))
-    return ops.reshape(flat, ops.shape(x))
+    dx = ops.matmul(_flat(dp), ops.transpose(m[: x.shape[-1]]))
+    return ops.reshape(dx, ops.shape(x))
+
+
+def _flat(x: Tensor) -> Tensor:
+    return ops.reshape(x, (-1, x.shape[-1]))
 
 
 # On TensorFlow XLA compiles the loop for every shape: that pays from so many steps times units on.
