@@ -172,8 +172,9 @@ def test_a_single_step(name):
     layer = pair(name)[0]
     states = [START] if name == "gru" else [START, -START]
     states = [ops.convert_to_tensor(s) for s in states]
-    found, after = recurrent.step(layer, ops.convert_to_tensor(X[:, 0]), states)
-    expected, its = layer.cell(ops.convert_to_tensor(X[:, 0]), states)
+    x = ops.convert_to_tensor(X[:, 0])
+    found, after = recurrent.step(layer, recurrent.weights(layer, x), x, states)
+    expected, its = layer.cell(x, states)
     for mine, theirs in zip([found, *after], [expected, *its], strict=True):
         # The states are of the size of one: 1e-6 is eight of their roundings.
         assert_close(mine, to_numpy(theirs), 1e-5, floor=0.1)
@@ -184,18 +185,22 @@ def test_a_single_step_of_inputs_that_are_known_in_part(name):
     layer = pair(name)[0]
     states = [START] if name == "gru" else [START, -START]
     x, *states = (ops.convert_to_tensor(a) for a in (X[:, 0], *states))
-    known = recurrent.known_part(layer, x, (0, 2))
+    weights = recurrent.weights(layer, x)
+    known = recurrent.known_part(weights, x, (0, 2))
     own = ops.take(x, np.array([0, 2], "int32"), axis=-1)
-    found, after = recurrent.step_from(layer, known, own, (0, 2), states)
+    found, after = recurrent.step_from(layer, weights, known, own, (0, 2), states)
     expected, its = layer.cell(x, states)
     for mine, theirs in zip([found, *after], [expected, *its], strict=True):
         # The states are of the size of one: 1e-6 is eight of their roundings.
         assert_close(mine, to_numpy(theirs), 1e-5, floor=0.1)
 
 
-def test_what_keras_has_to_run_is_not_split():
+def test_what_keras_has_to_run_is_run_by_keras():
     layer = pair("lstm", activation="relu")[0]
-    assert recurrent.known_part(layer, ops.convert_to_tensor(X[:, 0]), (0,)) is None
+    x, *states = (ops.convert_to_tensor(a) for a in (X[:, 0], START, -START))
+    assert recurrent.weights(layer, x) == ()
+    found, _ = recurrent.step(layer, (), x, states)
+    assert_close(found, to_numpy(layer.cell(x, states)[0]), 1e-6)
 
 
 def test_any_number_of_steps_and_sequences():

@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from timedist.ops import compat, recurrent_scan, recurrent_torch
@@ -66,53 +67,83 @@ def with_static(layer: keras.layers.RNN, x: Tensor, static: Tensor) -> Tensor | 
     return recurrent_scan.run(layer, x, start, static)[0]
 
 
-def step(layer: keras.layers.RNN, x: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+def weights(layer: keras.layers.RNN, x: Tensor) -> tuple[Tensor, ...]:
+    """The weights as single steps read them, to be put together once for all steps.
+
+    Args:
+        layer: a built `keras.layers.LSTM` or `GRU`.
+        x: what it is to read, or anything of that dtype.
+
+    Returns:
+        Tensors for `step`, `known_part` and `step_from`; none where the layer has to run by Keras.
+    """
+    return _formulas().weights(layer) if _is_plain(layer, x, training=False) else ()
+
+
+def step(
+    layer: keras.layers.RNN, weights: tuple[Tensor, ...], x: Tensor, states: list[Tensor]
+) -> tuple[Tensor, list[Tensor]]:
     """One step of an LSTM or GRU, without dropout.
 
     Args:
         layer: a built `keras.layers.LSTM` or `GRU`.
+        weights: those of `weights`.
         x: tensor `(rows, width)`.
         states: the states before the step, tensors `(rows, units)`.
 
     Returns:
         The output `(rows, units)`, and the states after the step.
     """
-    if _is_plain(layer, x, training=False):
-        after = _formulas().step(layer, x, states)
+    if weights:
+        after = _formulas().step(layer, weights, x, states)
         return after[0], after
     output, after = layer.cell(x, states, training=False)
     return output, list(after)
 
 
-def known_part(layer: keras.layers.RNN, x: Tensor, columns: Sequence[int]) -> Tensor | None:
+def known_part(weights: tuple[Tensor, ...], x: Tensor, columns: Sequence[int]) -> Tensor:
     """What a step takes from the inputs that are known before it, for all steps in one product.
 
     Args:
-        layer: a built `keras.layers.LSTM` or `GRU`.
+        weights: those of `weights`.
         x: tensor `(..., width)`; its `columns` are not read.
         columns: positions of the inputs that are known at their step only.
 
     Returns:
-        A tensor `(..., 4 * units)` for `step_from`; `None` where the layer has to run by Keras.
+        A tensor `(..., 4 * units)` for `step_from`.
     """
-    plain = _is_plain(layer, x, training=False)
-    return _formulas().known_part(layer, x, columns) if plain else None
+    m, bias = weights
+    others = [row for row in range(x.shape[-1]) if row not in columns]
+    return ops.matmul(_taken(x, others, axis=-1), _taken(m, others, axis=0)) + bias
 
 
 def step_from(
-    layer: keras.layers.RNN, known: Tensor, x: Tensor, columns: Sequence[int], states: list[Tensor]
+    layer: keras.layers.RNN,
+    weights: tuple[Tensor, ...],
+    known: Tensor,
+    x: Tensor,
+    columns: Sequence[int],
+    states: list[Tensor],
 ) -> tuple[Tensor, list[Tensor]]:
     """As `step`, of inputs that are known but for some columns.
 
     Args:
         layer: as for `step`.
+        weights: as for `step`, not empty.
         known: the step's rows `(rows, 4 * units)` of `known_part`.
         x: tensor `(rows, len(columns))`.
         columns: the same as those of `known_part`.
         states: as for `step`.
     """
-    after = _formulas().step_from(layer, known, x, columns, states)
+    m, _ = weights
+    width = m.shape[0] - layer.units
+    rows = _taken(m, [*columns, *range(width, m.shape[0])], axis=0)
+    after = _formulas().step_from(layer, rows, known, x, states)
     return after[0], after
+
+
+def _taken(x: Tensor, places: list[int], axis: int) -> Tensor:
+    return ops.take(x, ops.convert_to_tensor(np.array(places, "int32")), axis=axis)
 
 
 def _formulas() -> ModuleType:

@@ -7,7 +7,7 @@ carries the states, and the gradient of $M$ is one product after it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -208,7 +208,7 @@ def run(
 
     The last inputs may be `static`, `(batch, width)`: what they bring is added as a bias is.
     """
-    cell, m, bias = formulas(layer)
+    cell, (m, bias) = _cell_of(layer), weights(layer)
     if static is not None:
         width = x.shape[-1]
         bias = ops.matmul(static, m[width : -layer.units]) + bias
@@ -218,44 +218,29 @@ def run(
     return ops.swapaxes(outputs, 0, 1), list(states)
 
 
-def formulas(layer: keras.layers.RNN) -> tuple[Cell, Tensor, Tensor]:
-    """The pointwise part of a layer's cell, `M` and `m`."""
-    if isinstance(layer, keras.layers.LSTM):
-        return LSTM, *_lstm_weights(layer.cell)
-    return GRU, *_gru_weights(layer.cell)
+def weights(layer: keras.layers.RNN) -> tuple[Tensor, Tensor]:
+    """`M` and `m`."""
+    by_cell = _lstm_weights if isinstance(layer, keras.layers.LSTM) else _gru_weights
+    return by_cell(layer.cell)
 
 
-def known_part(layer: keras.layers.RNN, x: Tensor, columns: Sequence[int]) -> Tensor:
-    """Of `p` what all inputs but those `columns` bring; see `recurrent.known_part`."""
-    _, m, bias = formulas(layer)
-    others = [row for row in range(x.shape[-1]) if row not in columns]
-    return ops.matmul(_taken(x, others, axis=-1), _taken(m, others, axis=0)) + bias
+def _cell_of(layer: keras.layers.RNN) -> Cell:
+    return LSTM if isinstance(layer, keras.layers.LSTM) else GRU
 
 
-def step(layer: keras.layers.RNN, x: Tensor, states: list[Tensor]) -> list[Tensor]:
+def step(
+    layer: keras.layers.RNN, weights: tuple[Tensor, ...], x: Tensor, states: list[Tensor]
+) -> list[Tensor]:
     """The states after one step more; see `recurrent.step`."""
-    cell, m, bias = formulas(layer)
-    return _compiled_step(cell, bias, x, states, m)
+    m, bias = weights
+    return step_from(layer, m, bias, x, states)
 
 
 def step_from(
-    layer: keras.layers.RNN, known: Tensor, x: Tensor, columns: Sequence[int], states: list[Tensor]
+    layer: keras.layers.RNN, rows: Tensor, known: Tensor, x: Tensor, states: list[Tensor]
 ) -> list[Tensor]:
-    """The states after one step more; see `recurrent.step_from`."""
-    cell, m, _ = formulas(layer)
-    return _compiled_step(cell, known, x, states, rows_of(m, columns, layer.units))
-
-
-def rows_of(m: Tensor, columns: Sequence[int], units: int) -> Tensor:
-    """The rows of `M` for some columns of the inputs, and for the state."""
-    width = m.shape[0] - units
-    return _taken(m, [*columns, *range(width, width + units)], axis=0)
-
-
-def _compiled_step(
-    cell: Cell, known: Tensor, x: Tensor, states: list[Tensor], m: Tensor
-) -> list[Tensor]:
-    given = known, x, tuple(states), m
+    """The same, from the rows of `M` for `x` and the state; see `recurrent.step_from`."""
+    cell, given = _cell_of(layer), (known, x, tuple(states), rows)
     if compat.backend_name() == "tensorflow" and _xla_pays():
         return list(tf_program(_step, (cell,), given, by_xla=True))
     return list(_step(cell, *given))
@@ -264,10 +249,6 @@ def _compiled_step(
 def _step(cell: Cell, known: Tensor, x: Tensor, states: States, m: Tensor) -> States:
     p = known + ops.matmul(ops.concatenate([x, states[0]], axis=-1), m)
     return cell.forward(p, states)
-
-
-def _taken(x: Tensor, places: list[int], axis: int) -> Tensor:
-    return ops.take(x, ops.convert_to_tensor(np.array(places, "int32")), axis=axis)
 
 
 def _ends(after: States) -> States:

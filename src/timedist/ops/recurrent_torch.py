@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -31,39 +30,35 @@ def run(
     return outputs, [state[0] for state in states]
 
 
-def step(layer: keras.layers.RNN, x: Tensor, states: list[Tensor]) -> list[Tensor]:
+def weights(layer: keras.layers.RNN) -> tuple[Tensor, Tensor]:
+    """`M` and `m`; of an LSTM twice where the candidate is, of which a tanh is taken."""
+    m, bias = recurrent_scan.weights(layer)
+    if not isinstance(layer, keras.layers.LSTM):
+        return m, bias
+    doubled = np.repeat([1.0, 1.0, 2.0, 1.0], layer.units)
+    doubled = ops.convert_to_tensor(doubled, dtype=layer.compute_dtype)
+    return m * doubled, bias * doubled
+
+
+def step(
+    layer: keras.layers.RNN, weights: tuple[Tensor, ...], x: Tensor, states: list[Tensor]
+) -> list[Tensor]:
     """The states after one step more; see `recurrent.step`."""
     import torch
 
     if isinstance(layer, keras.layers.LSTM):
-        _, m, bias = recurrent_scan.formulas(layer)
-        doubled = _doubled(layer)
-        return _lstm_step(bias * doubled, x, states, m * doubled)
+        m, bias = weights
+        return _lstm_step(bias, x, states, m)
     return [torch.gru_cell(x, states[0], *_torch_weights(layer.cell, is_lstm=False))]
 
 
-def known_part(layer: keras.layers.RNN, x: Tensor, columns: Sequence[int]) -> Tensor:
-    """What a step takes from what is known before it; see `recurrent.known_part`."""
-    part = recurrent_scan.known_part(layer, x, columns)
-    return part * _doubled(layer) if isinstance(layer, keras.layers.LSTM) else part
-
-
 def step_from(
-    layer: keras.layers.RNN, known: Tensor, x: Tensor, columns: Sequence[int], states: list[Tensor]
+    layer: keras.layers.RNN, rows: Tensor, known: Tensor, x: Tensor, states: list[Tensor]
 ) -> list[Tensor]:
-    """The states after one step more; see `recurrent.step_from`."""
-    if not isinstance(layer, keras.layers.LSTM):
-        return recurrent_scan.step_from(layer, known, x, columns, states)
-    _, m, _ = recurrent_scan.formulas(layer)
-    rows = recurrent_scan.rows_of(m, columns, layer.units)
-    return _lstm_step(known, x, states, rows * _doubled(layer))
-
-
-def _doubled(layer: keras.layers.RNN) -> Tensor:
-    """Of the four gates 2 at the candidate, of which a tanh is taken and not a sigmoid."""
-    return ops.convert_to_tensor(
-        np.repeat([1.0, 1.0, 2.0, 1.0], layer.units), dtype=layer.compute_dtype
-    )
+    """The same, from the rows of `M` for `x` and the state; see `recurrent.step_from`."""
+    if isinstance(layer, keras.layers.LSTM):
+        return _lstm_step(known, x, states, rows)
+    return recurrent_scan.step_from(layer, rows, known, x, states)
 
 
 def _lstm_step(known: Tensor, x: Tensor, states: list[Tensor], m: Tensor) -> list[Tensor]:

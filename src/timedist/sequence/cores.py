@@ -237,20 +237,25 @@ class RecurrentCore(Core):
         return x, states
 
     def begin(self, x: Tensor, steps: int) -> tuple[Any, Any]:
-        """The states of all layers after the known steps; nothing is shared."""
+        """The weights of all layers, and their states after the known steps."""
         del steps
-        return [], self.read(x)[1]
+        return self.step_weights(), self.read(x)[1]
+
+    def step_weights(self) -> list[tuple]:
+        """The weights of all layers as steps read them, the first part of what `begin` gives."""
+        like = ops.zeros((), dtype=self.compute_dtype)
+        return [recurrent.weights(layer, like) for layer in self.recurrent]
 
     def step(self, x: Tensor, i: Tensor, shared: Any, state: Any) -> tuple[Tensor, Any]:
         """One step of all cells."""
-        del i, shared
-        return self._advanced(self.recurrent, ops.cast(x, self.compute_dtype), state)
+        del i
+        return self._advanced(self.recurrent, shared, ops.cast(x, self.compute_dtype), state)
 
     def known(self, x: Tensor, columns: Sequence[int]) -> dict[str, Tensor]:
         """The first layer's product with what is known, or the inputs themselves."""
         x = ops.cast(x, self.compute_dtype)
-        part = recurrent.known_part(self.recurrent[0], x, columns)
-        return {"x": x} if part is None else {"part": part}
+        weights = recurrent.weights(self.recurrent[0], x)
+        return {"part": recurrent.known_part(weights, x, columns)} if weights else {"x": x}
 
     def step_from(
         self, known: Any, x: Tensor, columns: Sequence[int], i: Tensor, shared: Any, state: Any
@@ -259,14 +264,14 @@ class RecurrentCore(Core):
         x = ops.cast(x, self.compute_dtype)
         if "x" in known:
             return super().step_from(known["x"], x, columns, i, shared, state)
-        (first, *others), (before, *rest) = self.recurrent, state
-        x, after = recurrent.step_from(first, known["part"], x, columns, before)
-        x, advanced = self._advanced(others, x, rest)
+        (first, *others), (its, *theirs), (before, *rest) = self.recurrent, shared, state
+        x, after = recurrent.step_from(first, its, known["part"], x, columns, before)
+        x, advanced = self._advanced(others, theirs, x, rest)
         return x, [after, *advanced]
 
-    def _advanced(self, layers: list, x: Tensor, state: list) -> tuple[Tensor, list]:
+    def _advanced(self, layers: list, weights: list, x: Tensor, state: list) -> tuple[Tensor, list]:
         advanced = []
-        for layer, before in zip(layers, state, strict=True):
-            x, after = recurrent.step(layer, x, before)
+        for layer, its, before in zip(layers, weights, state, strict=True):
+            x, after = recurrent.step(layer, its, x, before)
             advanced.append(after)
         return x, advanced
