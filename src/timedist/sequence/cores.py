@@ -239,12 +239,16 @@ class RecurrentCore(Core):
     def begin(self, x: Tensor, steps: int) -> tuple[Any, Any]:
         """The weights of all layers, and their states after the known steps."""
         del steps
-        return self.step_weights(), self.read(x)[1]
+        return self.step_weights(x), self.read(x)[1]
 
-    def step_weights(self) -> list[tuple]:
-        """The weights of all layers as steps read them, the first part of what `begin` gives."""
-        like = ops.zeros((), dtype=self.compute_dtype)
-        return [recurrent.weights(layer, like) for layer in self.recurrent]
+    def step_weights(self, x: Tensor) -> list[tuple]:
+        """The weights of all layers as steps read them, the first part of what `begin` gives.
+
+        Args:
+            x: inputs of any number of steps.
+        """
+        x = ops.cast(x, self.compute_dtype)
+        return [recurrent.weights(layer, x) for layer in self.recurrent]
 
     def step(self, x: Tensor, i: Tensor, shared: Any, state: Any) -> tuple[Tensor, Any]:
         """One step of all cells."""

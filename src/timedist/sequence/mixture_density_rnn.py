@@ -197,7 +197,7 @@ class MixtureDensityRNN(Generative, keras.Model):
         state = self.core.read(events, read)[1]
         index = ops.broadcast_to(last[:, None, None], (ops.shape(events)[0], 1, self.channels))
         event = ops.take_along_axis(events, index, axis=1)[:, 0]
-        return Beginning(steps, event, {}, self.core.step_weights(), state)
+        return Beginning(steps, event, {}, self.core.step_weights(events), state)
 
     def step(
         self, i: Tensor, y: Tensor, known: Any, shared: Any, state: Any, seed: StepSeed
