@@ -15,8 +15,8 @@ def training_data(batches: keras.utils.PyDataset) -> Any:
     """What `keras.Model.fit` is to be given so that it reads these batches without delay.
 
     On TensorFlow Keras makes a pipeline that a thread tunes, and at the end of an epoch waits for
-    it: it looks up 5, 10 and 20 seconds after the first batch, and often sees only then that the
-    last one is gone (TensorFlow 2.21). A pipeline that is not tuned has no such thread.
+    that thread. It wakes up 2.5, 5, 10 seconds after the first batch, and so on, and often sees
+    only then that the last one is gone (TensorFlow 2.21). A pipeline that is not tuned has none.
 
     Args:
         batches: of arrays, all batches of the same shapes.

@@ -2,7 +2,7 @@ r"""LSTM and GRU as one compiled loop, with its gradient written out, for JAX an
 
 Of both cells a step is one product $p_t = [x_t, h_{t-1}] M + m$ and a pointwise function of $p_t$
 and the states. A derived gradient adds to that of $M$ at every step; here the loop backwards only
-carries the states, and the gradient of $M$ is one product after it.
+carries the states, and the gradients of $M$ and, where it is asked for, of $x$ are made after it.
 """
 
 from __future__ import annotations
