@@ -16,7 +16,7 @@ from timedist.layers.accepting import serializable
 from timedist.layers.symbolic import infer
 from timedist.ops import compat, linalg, special
 from timedist.sequence import forecast_tasks, latent_tasks
-from timedist.sequence.cores import CELLS, RecurrentCore
+from timedist.sequence.cores import CELLS, RecurrentCore, joined
 from timedist.sequence.scaling import mean_absolute, mean_of_known
 from timedist.sequence.structure import Structure
 
@@ -268,9 +268,7 @@ class DeepStateSpace(keras.Model):
         static = [ops.cast(0.2 * ops.log(scale)[:, None], self.compute_dtype)]
         if self.embedding is not None:
             static.append(self.embedding(inputs["series"]))
-        steps = ops.shape(features)[1]
-        repeated = [ops.repeat(part[:, None], steps, axis=1) for part in static]
-        return self.core.read(ops.concatenate([features, *repeated], axis=-1), real)[0]
+        return self.core.read(joined(features, ops.concatenate(static, axis=-1)), real)[0]
 
     def _distribution(self, emitted: Emitted, prior: Any) -> td.LinearGaussianStateSpaceModel:
         """The state space model of the parameters."""
