@@ -41,6 +41,18 @@ def test_a_base_on_the_positive_half_line():
         assert_close(d.mean(), base.expect(lambda x: x, lb=0.0, ub=3.0) / mass, 1e-8)
 
 
+def test_integers_without_a_least_one():
+    p, ends, base = (
+        np.array([[0.0], [1e-4], [0.3], [0.99]]),
+        np.array([3.0, -2.0]),
+        stats.norm(0, 2),
+    )
+    with float64_scope():
+        d = td.Truncated(td.Quantized(td.Normal(np.zeros(2), 2.0)), high=ends)
+        assert_close(d.quantile(p), np.ceil(base.ppf(p * base.cdf(ends))), 0.0)
+        assert_close(d.quantile(1.0), ends, 0.0)
+
+
 def test_bases_without_scalar_events_or_tails_are_refused():
     with pytest.raises(ValueError, match="scalar events"):
         td.Truncated(td.Independent(td.Normal([0.0, 1.0], 1.0)), 0.0)

@@ -117,6 +117,11 @@ def support(d: Any, like: Tensor | float = 0.0) -> tuple[Tensor, Tensor]:
     return low + zero, high + zero
 
 
+def is_endless(end: Tensor | float) -> bool:
+    """Whether a support goes on for ever there, whatever the parameters are."""
+    return isinstance(end, float) and math.isinf(end)
+
+
 def half_line(_: Any) -> tuple[float, float]:
     """The support of positive numbers, for a family to name: `_support = numerical.half_line`."""
     return 0.0, math.inf
@@ -127,12 +132,12 @@ def unit_interval(_: Any) -> tuple[float, float]:
     return 0.0, 1.0
 
 
-def clipped(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
+def clipped(x: Tensor, low: Tensor | float, high: Tensor | float) -> Tensor:
     """The nearest finite value that rounding keeps strictly between the ends."""
     info = special.finfo(x)
     low = special.maximum(low, -float(info.max))
     high = special.minimum(high, float(info.max))
-    top = high - 0.5 * float(info.eps) * ops.abs(high)
+    top = high - 0.5 * float(info.eps) * abs(high)
     return special.maximum(special.minimum(x, top), low + float(info.tiny))
 
 

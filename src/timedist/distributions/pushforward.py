@@ -72,28 +72,29 @@ class Pushforward(Distribution):
         return -math.inf, -math.inf
 
     def _typical(self) -> Tensor:
-        return numerical.clipped(self._forward(typical(self._base())), *numerical.support(self))
+        return numerical.clipped(self._forward(typical(self._base())), *self._hook("support")())
 
     def _harmless_value(self, like: Tensor) -> Tensor:
         return ops.stop_gradient(self._typical()) + ops.zeros_like(like)
 
     def _pulled(self, y: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """x and y, harmless where y is not inside the support, and whether y is below or above."""
-        low, high = numerical.support(self)
+        low, high = self._hook("support")()
         at_low, at_high = self._regular_ends()
-        below = (y < low) | ((y == low) & ~_condition(at_low, low))
-        above = (y > high) | ((y == high) & ~_condition(at_high, high))
+        below = _beyond(y < low, y == low, at_low)
+        above = _beyond(y > high, y == high, at_high)
         y = ops.where(below | above, ops.stop_gradient(self._typical()), y)
         return self._inverse(y), y, below, above
 
     def _log_prob(self, y: Tensor) -> Tensor:
         x, inner, below, above = self._pulled(y)
         log_prob = self._base()._hook("log_prob")(x) - self._log_slope(x, inner)
-        low, high = numerical.support(self)
-        at_low, at_high = self._log_prob_at_ends()
-        log_prob = special.where(below & (y == low), at_low, log_prob)
-        log_prob = special.where(above & (y == high), at_high, log_prob)
-        return special.where((y < low) | (y > high), -math.inf, log_prob)
+        log_prob = special.where(below | above, -math.inf, log_prob)
+        limits = zip(self._hook("support")(), self._log_prob_at_ends(), (below, above), strict=True)
+        for end, limit, beyond in limits:
+            if not (isinstance(limit, float) and limit == -math.inf):
+                log_prob = special.where(beyond & (y == end), limit, log_prob)
+        return log_prob
 
     def _pulled_back(self, name: str, y: Tensor, low: float, high: float) -> Tensor:
         """A function of the base at x, `low` below the support and `high` above."""
@@ -129,7 +130,7 @@ class Pushforward(Distribution):
 
     def _inside(self, y: Tensor) -> Tensor:
         """Draws that rounding put on an end of the support, back inside."""
-        return numerical.clipped(y, *numerical.support(self))
+        return numerical.clipped(y, *self._hook("support")())
 
     def _landmarks(self) -> tuple[Tensor, ...]:
         """Those of the base, and one beyond each side, for an end may be far from all of them."""
@@ -152,5 +153,8 @@ _MIRRORED = {
 }
 
 
-def _condition(given: Tensor | bool, like: Tensor) -> Tensor:
-    return ops.zeros_like(like, dtype="bool") | given if isinstance(given, bool) else given
+def _beyond(past: Tensor, at_end: Tensor, regular: Tensor | bool) -> Tensor:
+    """What is past an end, or at it where the map is not regular there."""
+    if isinstance(regular, bool):
+        return past if regular else past | at_end
+    return past | (at_end & ~regular)

@@ -96,8 +96,10 @@ class TransformedDistribution(Pushforward, Composite):
         return self.transform.forward(x)
 
     def _inverse(self, y: Tensor) -> Tensor:
-        low, high = self._base_ends()
-        return special.maximum(special.minimum(self.transform.inverse(y), high), low)
+        low, high = self.base._hook("support")()
+        x = self.transform.inverse(y)
+        x = x if numerical.is_endless(high) else special.minimum(x, high)
+        return x if numerical.is_endless(low) else special.maximum(x, low)
 
     def _log_slope(self, x: Tensor, y: Tensor) -> Tensor:
         return self.transform.log_slope(x)
@@ -110,22 +112,34 @@ class TransformedDistribution(Pushforward, Composite):
         low, high = self.transform.domain
         return low + zero, high + zero
 
-    def _support(self) -> tuple[Tensor, Tensor]:
-        low, high = (self._forward(end) for end in self._base_ends())
+    def _support(self) -> tuple[Tensor | float, Tensor | float]:
+        low, high = self.base._hook("support")()
+        low, high = self._forward_end(low, 0), self._forward_end(high, 1)
         return (high, low) if self._decreasing else (low, high)
 
-    def _regular_ends(self) -> tuple[Tensor, Tensor]:
+    def _forward_end(self, end: Tensor | float, number: int) -> Tensor | float:
+        """Where an end of the base goes: one of the domain, whatever the parameters, to its own."""
+        limit = self.transform.domain[number]
+        if isinstance(end, float) and isinstance(limit, float) and end == limit:
+            return self.transform.codomain[1 - number if self._decreasing else number]
+        return self._forward(end + self.base._zeros())
+
+    def _regular_ends(self) -> tuple[Tensor | bool, Tensor | bool]:
         """Ends that X can take inside the domain of the transform, where nothing is singular."""
-        least, greatest = self._domain()
-        low, high = ((least < end) & (end < greatest) for end in self._base_ends())
+        least, greatest = self.transform.domain
+        ends = self.base._hook("support")()
+        low, high = ((least < end) & (end < greatest) for end in ends)
         return (high, low) if self._decreasing else (low, high)
 
-    def _log_prob_at_ends(self) -> tuple[Tensor, Tensor]:
-        low, high = (self._limit(end) for end in self._base_ends())
+    def _log_prob_at_ends(self) -> tuple[Tensor | float, Tensor | float]:
+        low, high = (self._limit(end) for end in self.base._hook("support")())
         return (high, low) if self._decreasing else (low, high)
 
-    def _limit(self, end: Tensor) -> Tensor:
+    def _limit(self, end: Tensor | float) -> Tensor | float:
         """The log density at an end of the base: -inf if X only tends to it, or if unknown."""
+        if numerical.is_endless(end):
+            return -math.inf
+        end = end + self.base._zeros()
         finite = ops.abs(end) < math.inf
         x = ops.where(finite, end, typical(self.base))
         limit = self.base._hook("log_prob")(x) - self.transform.log_slope(x)

@@ -153,8 +153,16 @@ class Truncated(Ends):
     def _discrete_quantile(self, p: Tensor) -> Tensor:
         low, high = numerical.support(self, p)
         p = p + ops.zeros_like(low)
-        if self.base._hook("support")()[0] is -math.inf:  # nowhere to count from
-            return special.floor(self._from_base(p)[0])
+        endless = low == -math.inf  # there is nowhere to count from
+        counted = self._counted_quantile(p, special.where(endless, 0.0, low), high)
+        base_low = self.base._hook("support")()[0]
+        if isinstance(base_low, float) and not numerical.is_endless(base_low):
+            return counted
+        found = ops.where(p > 0.0, special.floor(self._from_base(p)[0]), low)
+        return ops.where(endless, found, counted)
+
+    def _counted_quantile(self, p: Tensor, low: Tensor, high: Tensor) -> Tensor:
+        """The first integer from `low` on with enough probability."""
         mean, variance = self.base._hook("mean")(), self.base._hook("variance")()
         guess = special.minimum(mean + 4.0 * ops.sqrt(variance) + 4.0 + 0.0 * p, high) - low
         ends = self._tails_at_ends()

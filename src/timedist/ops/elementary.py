@@ -49,17 +49,19 @@ def parts(x: Tensor, sizes: Sequence[int]) -> list[Tensor]:
     return ops.split(x, ends, axis=-1) if ends else [x]
 
 
-def maximum(x: Tensor, bound: Tensor | float) -> Tensor:
-    """The larger of a tensor and a tensor or number, in the dtype of the first.
+def maximum(x: Tensor | float, bound: Tensor | float) -> Tensor | float:
+    """The larger of two tensors or numbers, in the dtype of the first that is a tensor.
 
     (`keras.ops.maximum` turns float64 into float32 on torch.) NaN stays NaN.
     """
-    return where(x < bound, bound, x)
+    numbers = isinstance(x, float) and isinstance(bound, float)
+    return max(x, bound) if numbers else where(x < bound, bound, x)
 
 
-def minimum(x: Tensor, bound: Tensor | float) -> Tensor:
-    """The smaller of a tensor and a tensor or number, in the dtype of the first; see `maximum`."""
-    return where(x > bound, bound, x)
+def minimum(x: Tensor | float, bound: Tensor | float) -> Tensor | float:
+    """The smaller of two tensors or numbers; see `maximum`."""
+    numbers = isinstance(x, float) and isinstance(bound, float)
+    return min(x, bound) if numbers else where(x > bound, bound, x)
 
 
 def floor(x: Tensor) -> Tensor:
