@@ -137,8 +137,7 @@ class Mixing(Composite):
     # --- what follows for scalars --------------------------------------------------------------
 
     def _support(self) -> tuple[Tensor | float, Tensor | float]:
-        parts = self.components if isinstance(self.components, tuple) else (self.components,)
-        low, high = zip(*(part._hook("support")() for part in parts), strict=True)
+        low, high = zip(*(part._hook("support")() for part in self._parts), strict=True)
         if all(isinstance(end, float) for end in low + high):
             return min(low), max(high)
         ends = self._each(lambda c: ops.stack(numerical.support(c), axis=0))

@@ -96,6 +96,11 @@ class Pushforward(Distribution):
                 log_prob = special.where(beyond & (y == end), limit, log_prob)
         return log_prob
 
+    def _log_prob_where(self, y: Tensor, observed: Tensor) -> Tensor:
+        # A value outside of the support is one of the harmless ones to `_log_prob` already.
+        log_prob = self._hook("log_prob")(special.where(observed, y, -math.inf))
+        return special.where(observed, log_prob, 0.0)
+
     def _pulled_back(self, name: str, y: Tensor, low: float, high: float) -> Tensor:
         """A function of the base at x, `low` below the support and `high` above."""
         x, _, below, above = self._pulled(y)

@@ -261,17 +261,15 @@ def stirling_error(x: Tensor) -> Tensor:
 
 def log_gamma_step(a: Tensor) -> Tensor:
     """log Gamma(a + 1/2) - log Gamma(a) - log(a) / 2; by Stirling, so that none cancels."""
-    errors = stirling_error(a + 0.5) - stirling_error(a)
-    return a * ops.log1p(0.5 / a) - 0.5 + errors
+    errors = stirling_error(ops.stack([a + 0.5, a], axis=0))
+    return a * ops.log1p(0.5 / a) - 0.5 + (errors[0] - errors[1])
 
 
 def _stirling_series(x: Tensor) -> Tensor:
     inverse = 1.0 / x
     square = inverse * inverse
-    total = ops.zeros_like(x)
+    total = 1 / 156 - 3617 / 122400 * square
     for coefficient in (
-        -3617 / 122400,
-        1 / 156,
         -691 / 360360,
         1 / 1188,
         -1 / 1680,
