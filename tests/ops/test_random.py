@@ -23,12 +23,15 @@ def test_uniform_is_inside_the_open_interval(dtype):
     assert draws.max() < 1.0
 
 
-def test_uniform_cuts_the_ends(monkeypatch):
-    ends = ops.convert_to_tensor(np.array([0.0, 1.0], "float32"))
-    monkeypatch.setattr(keras.random, "uniform", lambda *args, **kwargs: ends)
-    draws = to_numpy(random.uniform((2,), "float32", 1))
-    assert np.all((draws > 0.0) & (draws < 1.0))
-    assert np.all(np.isfinite(special.logit(draws)))
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_uniform_cuts_the_ends(monkeypatch, dtype):
+    with dtype_scope(dtype):
+        ends = ops.convert_to_tensor(np.array([0.0, 1.0], dtype))
+        monkeypatch.setattr(keras.random, "uniform", lambda *args, **kwargs: ends)
+        draws = to_numpy(random.uniform((2,), dtype, 1))
+    # No farther out than the backends' next draws are, which are multiples of eps or eps / 2.
+    eps = np.finfo(dtype).eps
+    assert eps / 8 < draws[0] < eps / 2 and eps / 8 < 1.0 - draws[1] <= eps / 2
 
 
 def test_gamma_fits_and_has_the_gradient_of_its_mean():
@@ -73,6 +76,33 @@ def test_binomial_fits_and_has_no_gradient():
     assert np.all(np.abs(draws.mean(axis=0) - twin.mean()) <= 5 * twin.std() / 20000**0.5 + 1e-5)
     assert np.all(np.abs(draws.var(axis=0, dtype="float64") - twin.var()) <= 0.08 * twin.var())
     np.testing.assert_array_equal(gradient(lambda q: random.binomial(count, q, 3), p)[0], 0.0)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_student_t_fits_and_is_finite(dtype):
+    number, df = 20000, [0.2, 1.0, 3.5, 1e6, 1e35]
+    with dtype_scope(dtype):
+        wide = np.broadcast_to(np.array(df, dtype), (number, len(df))).copy()
+        draws = to_numpy(random.student_t(ops.convert_to_tensor(wide), 3))
+    assert draws.dtype == dtype and np.all(np.isfinite(draws))
+    assert len(np.unique(draws[:, 2])) > 0.9 * number
+    for i, twin in enumerate((*map(stats.t, df[:-1]), stats.norm())):
+        assert stats.kstest(draws[:, i].astype("float64"), twin.cdf).pvalue > 1e-6
+
+
+def test_the_gradient_of_student_t_is_that_of_its_moments():
+    number = 40000
+    df = np.broadcast_to(np.array([8.0, 30.0], "float32"), (number, 2)).copy()
+
+    def first_moment(d):  # E|T| = 2 sqrt(df) / (df - 1) / B(df / 2, 1 / 2)
+        log = np.log(2.0) + 0.5 * np.log(d) - np.log(d - 1) - special.betaln(0.5 * d, 0.5)
+        return np.exp(log)
+
+    slope = gradient(lambda d: ops.abs(random.student_t(d, 3)), df)[0]
+    d = df[0].astype("float64")
+    exact = (first_moment(d + 1e-4) - first_moment(d - 1e-4)) / 2e-4
+    assert np.all(np.abs(slope.mean(axis=0) - exact) < 4 * slope.std(axis=0) / number**0.5)
+    assert np.all(np.abs(exact) > 20 * slope.std(axis=0) / number**0.5)
 
 
 def test_log_gamma_fits_where_gamma_underflows():

@@ -107,11 +107,7 @@ class StudentT(Symmetric):
         return ops.exp(solve.with_implicit_gradient(root, off_target(body, tails), slope))
 
     def _std_noise(self, shape: tuple, seed: random.Seed) -> Tensor:
-        first, second = random.split(seed, 2)
-        half = ops.broadcast_to(0.5 * self.df, shape)
-        chi = random.gamma(half, second) / half
-        chi = special.maximum(chi, float(special.finfo(chi).tiny))
-        return random.normal(shape, self.dtype, first) / ops.sqrt(chi)
+        return random.student_t(ops.broadcast_to(self.df, shape), seed)
 
     def _mean(self) -> Tensor:
         return special.where(self.df > 1.0, self.loc, math.nan)

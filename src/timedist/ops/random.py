@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -11,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from timedist.ops import compat
+from timedist.ops import compat, special
 
 Tensor = Any
 Seed: TypeAlias = "int | keras.random.SeedGenerator | Tensor | None"
@@ -125,11 +126,14 @@ def normal(shape: Sequence, dtype: str, seed: Seed) -> Tensor:
 
 
 def uniform(shape: Sequence, dtype: str, seed: Seed) -> Tensor:
-    """Uniform draws inside (0, 1): neither end, so that every quantile function is finite."""
-    tiny = float(np.finfo(dtype).tiny)
+    """Uniform draws inside (0, 1): neither end, so that every quantile function is finite.
+
+    Backends draw multiples of eps or eps / 2. A zero stands for what lies below half of one: what
+    is drawn once in eight million times is not farther out than that.
+    """
     eps = float(np.finfo(dtype).eps)
     draws = keras.random.uniform(shape, minval=0.0, maxval=1.0, dtype=dtype, seed=seed)
-    return ops.clip(draws, tiny, 1.0 - eps / 2)
+    return special.minimum(special.maximum(draws, eps / 4), 1.0 - eps / 2)
 
 
 def gamma(concentration: Tensor, seed: Seed) -> Tensor:
@@ -163,6 +167,25 @@ def log_gamma(concentration: Tensor, seed: Seed) -> Tensor:
     shape, dtype = ops.shape(concentration), compat.dtype_of(concentration)
     power = ops.log(uniform(shape, dtype, second)) / concentration
     return ops.log(gamma(concentration + 1.0, first)) + power
+
+
+def student_t(df: Tensor, seed: Seed) -> Tensor:
+    """Draws of Student's t with location 0 and scale 1, differentiable in the degrees of freedom.
+
+    One coordinate of a pair whose distance R from the centre has P(R > r) = (1 + r^2/df)^(-df/2).
+
+    Source: Bailey: Polar Generation of Random Variates with the t-Distribution (1994).
+    """
+    dtype = compat.dtype_of(df)
+    info = np.finfo(dtype)
+    # Where the dtype ends: nothing tells so many degrees of freedom from a normal distribution.
+    df = special.minimum(df, 1e30)
+    draws = uniform((2, *ops.shape(df)), dtype, seed)
+    energy = -ops.log(draws[0]) / df
+    square = -df * ops.expm1(-2.0 * energy)
+    farthest = 0.5 * float(np.log(info.max))
+    radius = ops.sqrt(square) * ops.exp(special.minimum(energy, farthest))
+    return radius * special.cos(2.0 * math.pi * draws[1])
 
 
 # Rates from here on are drawn as normal variables: backends count in int32 or int64, and the two
