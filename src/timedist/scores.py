@@ -15,6 +15,7 @@ from keras import ops
 
 from timedist import checks
 from timedist.ops import special
+from timedist.ops.sorting import sort
 
 Tensor = Any
 
@@ -186,7 +187,7 @@ def crps_samples(y: Any, samples: Any, fair: bool = False) -> Tensor:
     number = checks.number_of_samples("crps_samples", y, samples, 2 if fair else 1)
     # Measured from y: the weights below sum to zero, but rounding does not. Sorted where memory is
     # contiguous, which is faster.
-    error = special.sort(ops.moveaxis(samples - y, 0, -1))
+    error = sort(ops.moveaxis(samples - y, 0, -1))
     weights = np.arange(1 - number, number, 2) / _pairs(number, fair)
     weights = ops.convert_to_tensor(weights, dtype=y.dtype)
     return ops.sum(ops.abs(error) / number - weights * error, axis=-1)

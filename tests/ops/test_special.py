@@ -5,8 +5,6 @@ import pytest
 from helpers import (
     DTYPES,
     assert_close,
-    compiled,
-    compiled_gradient,
     dtype_scope,
     fast,
     gradient,
@@ -248,25 +246,3 @@ def test_the_slope_of_log_ndtr_far_below():
     wide = x.astype("float64")
     exact = np.sqrt(2.0 / np.pi) / reference.erfcx(-wide / np.sqrt(2.0))
     assert_close(slope, exact, 1e-5)
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_sort_along_the_last_axis(dtype):
-    x = np.array([[2.0, -1.0, -np.inf, 1e30], [-1e-30, np.inf, -3.0, 0.0]], dtype)
-    factors = np.arange(8.0).reshape(2, 4).astype(dtype)
-    finite = np.clip(x, -5.0, 5.0)
-    with dtype_scope(dtype):
-        convert = special.ops.convert_to_tensor
-        found = to_numpy(special.sort(convert(x)))
-        assert found.dtype == dtype
-        np.testing.assert_array_equal(found, np.sort(x, axis=-1))
-        in_graph = to_numpy(compiled(special.sort)(convert(x)))
-
-        def weighted(v):
-            return special.ops.sum(special.sort(v) * convert(factors))
-
-        slopes = [*gradient(weighted, finite), *compiled_gradient(weighted)(convert(finite))[1]]
-    np.testing.assert_array_equal(in_graph, found)
-    places = np.argsort(np.argsort(finite, axis=-1), axis=-1)
-    for slope in slopes:
-        np.testing.assert_array_equal(to_numpy(slope), np.take_along_axis(factors, places, axis=-1))

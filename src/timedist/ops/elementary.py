@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -111,69 +110,6 @@ def largest_so_far(x: Tensor) -> Tensor:
         before = ops.concatenate([x[..., :shift], x[..., :-shift]], axis=-1)
         x, shift = maximum(x, before), 2 * shift
     return x
-
-
-def sort(x: Tensor) -> Tensor:
-    """Sorted along the last axis; as `keras.ops.sort`, but faster on a CPU.
-
-    NumPy sorts by vector instructions, which no backend does: where nothing compiles, it is asked.
-    """
-    name = compat.backend_name()
-    if (
-        compat.is_concrete(x)
-        and compat.dtype_of(x) in ("float32", "float64")
-        and compat.is_on_cpu(x)
-    ):
-        if name == "tensorflow":
-            return _numpy_sort_tf()(x)
-        if not getattr(x, "requires_grad", False):
-            return _numpy_sort(x)
-    if name == "jax":
-        return _sort_jax()(x)
-    return ops.sort(x.contiguous() if name == "torch" else x, axis=-1)
-
-
-def _numpy_sort(x: Tensor) -> Tensor:
-    return ops.convert_to_tensor(np.sort(compat.to_numpy(x), axis=-1))
-
-
-@cache
-def _numpy_sort_tf() -> Callable[[Tensor], Tensor]:
-    """With the gradient of a permutation: whether a tape is open can't be asked."""
-    import tensorflow as tf
-
-    @tf.custom_gradient
-    def sort(x: Tensor) -> tuple[Tensor, Callable]:
-        def backward(upstream: Tensor) -> Tensor:
-            place = tf.argsort(tf.argsort(x, axis=-1, stable=True), axis=-1)
-            return tf.gather(upstream, place, axis=-1, batch_dims=x.shape.rank - 1)
-
-        return _numpy_sort(x), backward
-
-    return sort
-
-
-@cache
-def _sort_jax() -> Callable[[Tensor], Tensor]:
-    """Sorts floats by the integers of the same bits, which XLA compares in one instruction."""
-    import jax
-    import jax.numpy as jnp
-
-    def flipped(bits: Tensor) -> Tensor:
-        """Integers in the order of the floats; its own inverse."""
-        return jnp.where(bits < 0, bits ^ jnp.iinfo(bits.dtype).max, bits)
-
-    @jax.custom_jvp
-    def sort(x: Tensor) -> Tensor:
-        bits = jax.lax.bitcast_convert_type(x, f"int{8 * x.dtype.itemsize}")
-        bits = flipped(jax.lax.sort(flipped(bits), is_stable=False))
-        return jax.lax.bitcast_convert_type(bits, x.dtype)
-
-    @sort.defjvp
-    def _(primals: tuple, tangents: tuple) -> tuple:
-        return jax.jvp(lambda x: jnp.sort(x, axis=-1), primals, tangents)
-
-    return sort
 
 
 # --- functions that keep their dtype ------------------------------------------------------------

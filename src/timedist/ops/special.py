@@ -31,7 +31,6 @@ from timedist.ops.elementary import (  # noqa: F401
     parts,
     sin,
     sinh,
-    sort,
     tan,
     tanh,
     where,
