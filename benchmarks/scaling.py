@@ -13,20 +13,23 @@ PAST, HORIZON, PATHS = 24, 4, 4
 SAMPLES = 4096
 
 
-def times(make, sizes):
-    """For each size the median seconds of what `make(size)` gives."""
-    return [seconds(make(size)) for size in sizes]
+def times(make, sizes, repeats=7):
+    """For each size the median seconds of what `make(size)` gives, once it has been compiled.
 
-
-def seconds(run, repeats=7):
-    """The median time of a call that has been compiled."""
-    run()
-    found = []
-    for _ in range(repeats):
-        start = time.perf_counter()
+    All sizes take turns: a slow moment of the machine falls on all of them.
+    """
+    runs = [make(size) for size in sizes]
+    for run in runs:
         run()
-        found.append(time.perf_counter() - start)
-    return statistics.median(found)
+    rounds = [[seconds(run) for run in runs] for _ in range(repeats)]
+    return [statistics.median(found) for found in zip(*rounds, strict=True)]
+
+
+def seconds(run):
+    """The time of one call."""
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
 
 
 def trained(recurrent, batch=BATCH, steps=LENGTH):

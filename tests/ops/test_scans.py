@@ -5,7 +5,7 @@ import pytest
 from helpers import BACKEND, compiled, gradient, to_numpy
 from keras import ops
 
-from timedist.ops.scans import loop, scan
+from timedist.ops.scans import blocks, loop, number_of_blocks, scan
 
 RNG = np.random.default_rng(0)
 STARTS = {"a": RNG.normal(size=3).astype("float32"), "b": np.zeros((), "float32")}
@@ -118,3 +118,18 @@ def test_gradients_of_outputs():
     np.testing.assert_allclose(to_start, np.full(3, 2.0 * len(NOISE)))
     counts = np.arange(len(NOISE), 0, -1.0)
     np.testing.assert_allclose(to_values, np.repeat(2.0 * counts[:, None], 3, axis=1))
+
+
+def shifted(x, number):
+    """In each block a tensor and the number of the block."""
+    return blocks(lambda i: x + ops.cast(i, x.dtype), number)
+
+
+def test_blocks_of_rows():
+    expected = np.arange(3)[:, None] + np.array([0.5, 1.5])
+    x = ops.convert_to_tensor(expected[0])
+    for number in (1, 3):
+        found = to_numpy(compiled(lambda x, number=number: shifted(x, number))(x))
+        np.testing.assert_array_equal(found, expected[:number])
+    rows = (0, 4096, 4097, 9**9, None)
+    assert [number_of_blocks(number, 9) for number in rows] == [1, 1, 2, 9, 1]

@@ -264,6 +264,27 @@ def test_log_probabilities_and_distributions_are_those_of_a_full_pass(options):
     assert_close(again.reshape(-1, HORIZON), log_probs, 1e-4, floor=1.0)
 
 
+def test_many_rows_are_drawn_in_blocks(monkeypatch):
+    model = small(scheduled_sampling=0.0)
+    given = past(model)
+    built(model, given)
+    outputs = ("paths", "lengths", "log_prob", "distribution")
+    monkeypatch.setattr("timedist.ops.scans._BLOCK", 6)
+    rollout = Rollout(model, 7, outputs=outputs, seed=1)  # 3 blocks of 3, 3 and 1 paths of each
+    found = predict(rollout, given)
+    paths, distribution = to_numpy(found["paths"]), found["distribution"]
+    assert paths.shape == (BATCH, 7, HORIZON) and distribution.batch_shape == paths.shape
+    assert len(np.unique(paths)) == paths.size
+    np.testing.assert_array_equal(to_numpy(found["lengths"]), HORIZON)
+    log_prob = to_numpy(distribution.log_prob(paths)).sum(axis=-1)
+    assert_close(to_numpy(found["log_prob"]), log_prob, 1e-5)
+    # What comes after a path is what the model gives of it: no path was taken for another.
+    for number in range(7):
+        whole = {**given, "target": np.concatenate([given["target"], paths[:, number]], axis=1)}
+        forced = to_numpy(model(whole).mean())[:, model.context_length :]
+        assert_close(to_numpy(distribution.mean())[:, number], forced, 1e-4)
+
+
 def test_temperature_makes_paths_more_or_less_varied():
     """Of normal steps the variance has the factor of the temperature, the mean stays."""
     model = fixed(small(transform="none"), 0.3, -0.5)

@@ -91,6 +91,22 @@ def is_concrete(x: Any) -> bool:
     return not torch._C._functorch.is_functorch_wrapped_tensor(x)
 
 
+def has_only_cpus() -> bool:
+    """Whether what is compiled or called runs on CPUs."""
+    name = backend_name()
+    if name == "jax":
+        import jax
+
+        return jax.default_backend() == "cpu"
+    if name == "tensorflow":
+        import tensorflow as tf
+
+        return not tf.config.list_physical_devices("GPU")
+    import torch
+
+    return not torch.cuda.is_available()
+
+
 def is_on_cpu(x: Tensor) -> bool:
     """Whether a concrete tensor lies in the memory of the host, all of it on one device."""
     name = backend_name()

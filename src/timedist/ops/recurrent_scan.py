@@ -188,9 +188,7 @@ def is_faster(layer: keras.layers.RNN, x: Tensor) -> bool:
     On GPUs Keras has cuDNN's.
     """
     if compat.backend_name() == "jax":
-        import jax
-
-        return jax.default_backend() == "cpu"
+        return compat.has_only_cpus()
     return _xla_pays() and None not in x.shape[1:] and x.shape[1] * layer.units >= LEAST_WORK
 
 
@@ -198,7 +196,7 @@ def _xla_pays() -> bool:
     """Whether TensorFlow is better off with XLA: inside of what it compiles, on CPUs."""
     import tensorflow as tf
 
-    return not tf.executing_eagerly() and not tf.config.list_physical_devices("GPU")
+    return not tf.executing_eagerly() and compat.has_only_cpus()
 
 
 def run(

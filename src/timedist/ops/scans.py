@@ -80,6 +80,38 @@ def loop(
     return _eager_loop(step, start, sequences, length, reverse)
 
 
+# Rows that a CPU's caches hold of a step: with 16,000 at once each took up to a fourth longer.
+_BLOCK = 4096
+
+
+def number_of_blocks(rows: Any, most: int) -> int:
+    """In how many blocks a loop over many rows is quickest.
+
+    Args:
+        rows: the number of rows, or what stands for one that is unknown.
+        most: the most blocks that can be made.
+    """
+    if not isinstance(rows, int) or not compat.has_only_cpus():
+        return 1
+    return max(1, min(most, -(-rows // _BLOCK)))
+
+
+def blocks(function: Callable, number: int) -> Any:
+    """`function(block)` of each block in turn.
+
+    Args:
+        function: of the number of a block, an integer tensor `()`; gives a structure of tensors.
+        number: how many blocks, at least 1.
+
+    Returns:
+        What the function gave, stacked along a new first axis.
+    """
+    numbers = ops.arange(number, dtype="int32")
+    if number == 1:
+        return keras.tree.map_structure(lambda x: x[None], function(numbers[0]))
+    return loop(lambda state, i: (state, function(i)), (), numbers, number)[1]
+
+
 def _eager_loop(
     step: Callable, start: Any, sequences: Any, length: int, reverse: bool
 ) -> tuple[Any, Any]:

@@ -101,7 +101,7 @@ def _sort_jax() -> Callable[[Tensor], Tensor]:
 
     def is_small(x: Tensor) -> bool:
         known = all(isinstance(size, int) for size in x.shape)
-        return not known or x.size < _LARGE or jax.default_backend() != "cpu"
+        return not known or x.size < _LARGE or not compat.has_only_cpus()
 
     def at_once(arrays: tuple) -> tuple:
         return jax.lax.sort(arrays, num_keys=1, is_stable=False)

@@ -149,7 +149,7 @@ class _Paths:
 
     def __init__(self, rollout: Rollout, begun: Beginning) -> None:
         self.model: Generative = rollout.model
-        self.begun, self.paths = begun, rollout.num_paths
+        self.begun, self.number = begun, rollout.num_paths
         self.temperature, self.stop = rollout.temperature, rollout.stop
         asked = rollout.outputs_asked
         self.asked = (asked,) if isinstance(asked, str) else asked
@@ -157,7 +157,16 @@ class _Paths:
         self.family: Any = None  # the distribution of a step without its tensors
 
     def drawn(self) -> dict[str, Any]:
-        """What the loop over all steps gives, by name."""
+        """What the loops over all steps give, by name."""
+        series = ops.shape(self.begun.last)[0]
+        rows = series * self.number if isinstance(series, int) else series
+        number = scans.number_of_blocks(rows, self.number)
+        self.paths = -(-self.number // number)  # of a series in each block
+        number = -(-self.number // self.paths)
+        return self._gathered(scans.blocks(self._drawn, number))
+
+    def _drawn(self, block: Tensor) -> dict[str, Any]:
+        """What the loop over all steps gives of a block of paths."""
         begun, spread = self.begun, self._spread
         last = spread(begun.last)
         state = keras.tree.map_structure(spread, begun.state)
@@ -165,12 +174,13 @@ class _Paths:
         entries = keras.tree.map_structure(lambda x: ops.moveaxis(x, 1, 0), begun.known)
         numbers = ops.arange(begun.steps, dtype="int32")
         start = (last, state, running)
-        _, found = scans.loop(self._step, start, (numbers, entries), begun.steps)
-        return self._gathered(found)
+        given = (numbers, block * begun.steps + numbers, entries)
+        _, found = scans.loop(self._step, start, given, begun.steps)
+        return found
 
     def _step(self, carry: tuple, entries: tuple) -> tuple:
-        (before, state, running), (i, known) = carry, entries
-        known, seed = keras.tree.map_structure(self._spread, known), StepSeed(self.key, i)
+        (before, state, running), (i, drawing, known) = carry, entries
+        known, seed = keras.tree.map_structure(self._spread, known), StepSeed(self.key, drawing)
         shared = self.begun.shared
         distribution, state = self.model.step(i, before, known, shared, state, seed)
         y = tempered(distribution, self.temperature).draw(seed=seed)
@@ -199,9 +209,12 @@ class _Paths:
         return ops.repeat(x, self.paths, axis=0)
 
     def _by_series(self, x: Tensor) -> Tensor:
-        """`(steps, rows, ...)` as `(batch, paths, steps, ...)`."""
-        x = ops.moveaxis(x, 0, 1)
-        return ops.reshape(x, (-1, self.paths, self.begun.steps, *x.shape[2:]))
+        """`(blocks, steps, rows, ...)` as `(batch, paths, steps, ...)`."""
+        blocks, steps, _, *rest = x.shape
+        x = ops.reshape(x, (blocks, steps, -1, self.paths, *rest))
+        x = ops.transpose(x, (2, 0, 3, 1, *range(4, len(x.shape))))
+        x = ops.reshape(x, (-1, blocks * self.paths, steps, *rest))
+        return x[:, : self.number]
 
     def _gathered(self, found: dict[str, Any]) -> dict[str, Any]:
         results = {"paths": self._by_series(found["paths"])}
@@ -209,7 +222,7 @@ class _Paths:
             results[name] = ops.sum(self._by_series(found[name]), axis=-1)
         if "distribution" in found:
             flags = zip(found["distribution"], self.family.shared_leaves(), strict=True)
-            leaves = [x[0] if shared else self._by_series(x) for x, shared in flags]
+            leaves = [x[0, 0] if shared else self._by_series(x) for x, shared in flags]
             results["distribution"] = self.family.with_leaves(leaves)
         return results
 

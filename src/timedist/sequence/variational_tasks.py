@@ -120,23 +120,37 @@ def _resampled(log_weights: Tensor, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def generated(vrnn: Any, rows: Tensor, mask: Tensor | None, seed: Any, steps: int) -> Tensor:
     """Draws of as many sequences as there are rows."""
     del mask
-    states = vrnn.recurrence.get_initial_state(ops.shape(rows)[0])
-    return _continued(vrnn, states, seed, steps)
+    number, key = ops.shape(rows)[0], draw_key(seed)
+    each = -(-number // scans.number_of_blocks(number, number))
+
+    def block(i: Tensor) -> Tensor:
+        return _continued(vrnn, vrnn.recurrence.get_initial_state(each), key, i, steps)
+
+    drawn = scans.blocks(block, -(-number // each))
+    return ops.reshape(drawn, (-1, *drawn.shape[2:]))[:number]
 
 
 def followed(
     vrnn: Any, x: Tensor, mask: Tensor | None, seed: Any, steps: int, number: int
 ) -> Tensor:
     """Draws of what follows every sequence, `(batch, number, steps) + event`."""
-    rows, mask = _repeated(x, mask, number)
-    states = vrnn.path(rows, vrnn.noise(rows, seed), mask).states
-    drawn = _continued(vrnn, states, seed, steps)
-    return ops.reshape(drawn, (-1, number, *drawn.shape[1:]))
+    sequences = ops.shape(x)[0]
+    each = -(-number // scans.number_of_blocks(sequences * number, number))
+    keys = draw_key(seed), draw_key(seed)
+
+    def block(i: Tensor) -> Tensor:
+        rows, seen = _repeated(x, mask, each)
+        states = vrnn.path(rows, vrnn.noise(rows, StepSeed(keys[0], i)), seen).states
+        drawn = _continued(vrnn, states, keys[1], i, steps)
+        return ops.reshape(drawn, (-1, each, *drawn.shape[1:]))
+
+    drawn = ops.moveaxis(scans.blocks(block, -(-number // each)), 0, 1)
+    return ops.reshape(drawn, (sequences, -1, *drawn.shape[3:]))[:, :number]
 
 
-def _continued(vrnn: Any, states: list, seed: Any, steps: int) -> Tensor:
+def _continued(vrnn: Any, states: list, key: Tensor, block: Tensor, steps: int) -> Tensor:
     """Draws of the steps after the states, in one compiled loop that feeds each draw back."""
-    cell, key = vrnn.recurrence.cell, draw_key(seed)
+    cell = vrnn.recurrence.cell
     # The recurrence gives states in the precision of the noise.
     states = [ops.cast(state, cell.compute_dtype) for state in states]
 
@@ -148,5 +162,6 @@ def _continued(vrnn: Any, states: list, seed: Any, steps: int) -> Tensor:
         x = ops.cast(x, vrnn.draw_dtype)
         return cell.advance(vrnn.read(x), latent, states), x
 
-    _, drawn = scans.loop(body, states, ops.arange(steps, dtype="int32"), steps)
+    draws = block * steps + ops.arange(steps, dtype="int32")
+    _, drawn = scans.loop(body, states, draws, steps)
     return ops.reshape(ops.moveaxis(drawn, 0, 1), (-1, steps, *vrnn.event_shape))
