@@ -5,7 +5,7 @@ import pytest
 from helpers import BACKEND, compiled, gradient, to_numpy
 from keras import ops
 
-from timedist.ops.scans import blocks, loop, number_of_blocks, scan
+from timedist.ops.scans import blocks, in_blocks, loop, scan
 
 RNG = np.random.default_rng(0)
 STARTS = {"a": RNG.normal(size=3).astype("float32"), "b": np.zeros((), "float32")}
@@ -131,5 +131,13 @@ def test_blocks_of_rows():
     for number in (1, 3):
         found = to_numpy(compiled(lambda x, number=number: shifted(x, number))(x))
         np.testing.assert_array_equal(found, expected[:number])
-    rows = (0, 4096, 4097, 9**9, None)
-    assert [number_of_blocks(number, 9) for number in rows] == [1, 1, 2, 9, 1]
+
+
+def test_blocks_hold_all_there_is():
+    sizes = ((1, 1), (4096, 1), (4097, 1), (100, 32), (1000, 32), (9, 9**9), (7, 0))
+    for number, rows in sizes:
+        found, each = in_blocks(number, rows)
+        assert (found - 1) * each < number <= found * each
+        assert each * rows <= 4096 or each == 1
+    assert in_blocks(4097) == (2, 2049) and in_blocks(9, 9**9) == (9, 1)
+    assert in_blocks(None, 3) == (1, None) and in_blocks(3, None) == (1, 3)

@@ -62,13 +62,13 @@ def maximum(x: Tensor | float, bound: Tensor | float) -> Tensor:
 
     (`keras.ops.maximum` turns float64 into float32 on torch.) NaN stays NaN.
     """
-    numbers = isinstance(x, float) and isinstance(bound, float)
+    numbers = isinstance(x, (int, float)) and isinstance(bound, (int, float))
     return max(x, bound) if numbers else where(x < bound, bound, x)
 
 
 def minimum(x: Tensor | float, bound: Tensor | float) -> Tensor:
     """The smaller of two tensors or numbers; see `maximum`."""
-    numbers = isinstance(x, float) and isinstance(bound, float)
+    numbers = isinstance(x, (int, float)) and isinstance(bound, (int, float))
     return min(x, bound) if numbers else where(x > bound, bound, x)
 
 

@@ -178,7 +178,7 @@ def student_t(df: Tensor, seed: Seed) -> Tensor:
     """
     dtype = compat.dtype_of(df)
     info = np.finfo(dtype)
-    # Where the dtype ends: nothing tells so many degrees of freedom from a normal distribution.
+    # More cannot be told from a normal distribution, and a number divided by them might be 0.
     df = special.minimum(df, 1e30)
     draws = uniform((2, *ops.shape(df)), dtype, seed)
     energy = -ops.log(draws[0]) / df

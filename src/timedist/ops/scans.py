@@ -84,16 +84,20 @@ def loop(
 _BLOCK = 4096
 
 
-def number_of_blocks(rows: Any, most: int) -> int:
-    """In how many blocks a loop over many rows is quickest.
+def in_blocks(number: Any, rows: Any = 1) -> tuple[int, Any]:
+    """In how many blocks a loop over many rows is quickest, and how many things are in each.
 
     Args:
-        rows: the number of rows, or what stands for one that is unknown.
-        most: the most blocks that can be made.
+        number: how many things there are, or what stands for a number that is unknown.
+        rows: of how many rows each of them is, likewise.
+
+    Returns:
+        How many blocks, and the things in each, so many that all are in some block.
     """
-    if not isinstance(rows, int) or not compat.has_only_cpus():
-        return 1
-    return max(1, min(most, -(-rows // _BLOCK)))
+    if not (isinstance(number, int) and isinstance(rows, int)) or not compat.has_only_cpus():
+        return 1, number
+    each = max(1, -(-number // max(1, -(-number * rows // _BLOCK))))
+    return max(1, -(-number // each)), each
 
 
 def blocks(function: Callable, number: int) -> Any:

@@ -158,12 +158,8 @@ class _Paths:
 
     def drawn(self) -> dict[str, Any]:
         """What the loops over all steps give, by name."""
-        series = ops.shape(self.begun.last)[0]
-        rows = series * self.number if isinstance(series, int) else series
-        number = scans.number_of_blocks(rows, self.number)
-        self.paths = -(-self.number // number)  # of a series in each block
-        number = -(-self.number // self.paths)
-        return self._gathered(scans.blocks(self._drawn, number))
+        self.blocks, self.paths = scans.in_blocks(self.number, ops.shape(self.begun.last)[0])
+        return self._gathered(scans.blocks(self._drawn, self.blocks))
 
     def _drawn(self, block: Tensor) -> dict[str, Any]:
         """What the loop over all steps gives of a block of paths."""
@@ -210,10 +206,10 @@ class _Paths:
 
     def _by_series(self, x: Tensor) -> Tensor:
         """`(blocks, steps, rows, ...)` as `(batch, paths, steps, ...)`."""
-        blocks, steps, _, *rest = x.shape
-        x = ops.reshape(x, (blocks, steps, -1, self.paths, *rest))
+        steps, rest = self.begun.steps, x.shape[3:]
+        x = ops.reshape(x, (self.blocks, steps, -1, self.paths, *rest))
         x = ops.transpose(x, (2, 0, 3, 1, *range(4, len(x.shape))))
-        x = ops.reshape(x, (-1, blocks * self.paths, steps, *rest))
+        x = ops.reshape(x, (-1, self.blocks * self.paths, steps, *rest))
         return x[:, : self.number]
 
     def _gathered(self, found: dict[str, Any]) -> dict[str, Any]:

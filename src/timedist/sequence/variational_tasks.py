@@ -121,12 +121,12 @@ def generated(vrnn: Any, rows: Tensor, mask: Tensor | None, seed: Any, steps: in
     """Draws of as many sequences as there are rows."""
     del mask
     number, key = ops.shape(rows)[0], draw_key(seed)
-    each = -(-number // scans.number_of_blocks(number, number))
+    blocks, each = scans.in_blocks(number)
 
     def block(i: Tensor) -> Tensor:
         return _continued(vrnn, vrnn.recurrence.get_initial_state(each), key, i, steps)
 
-    drawn = scans.blocks(block, -(-number // each))
+    drawn = scans.blocks(block, blocks)
     return ops.reshape(drawn, (-1, *drawn.shape[2:]))[:number]
 
 
@@ -135,7 +135,7 @@ def followed(
 ) -> Tensor:
     """Draws of what follows every sequence, `(batch, number, steps) + event`."""
     sequences = ops.shape(x)[0]
-    each = -(-number // scans.number_of_blocks(sequences * number, number))
+    blocks, each = scans.in_blocks(number, sequences)
     keys = draw_key(seed), draw_key(seed)
 
     def block(i: Tensor) -> Tensor:
@@ -144,7 +144,7 @@ def followed(
         drawn = _continued(vrnn, states, keys[1], i, steps)
         return ops.reshape(drawn, (-1, each, *drawn.shape[1:]))
 
-    drawn = ops.moveaxis(scans.blocks(block, -(-number // each)), 0, 1)
+    drawn = ops.moveaxis(scans.blocks(block, blocks), 0, 1)
     return ops.reshape(drawn, (sequences, -1, *drawn.shape[3:]))[:, :number]
 
 
