@@ -133,11 +133,14 @@ def test_blocks_of_rows():
         np.testing.assert_array_equal(found, expected[:number])
 
 
-def test_blocks_hold_all_there_is():
+def test_blocks_hold_all_there_is(monkeypatch):
+    assert in_blocks(None, 3) == (1, None) and in_blocks(3, None) == (1, 3)
+    if BACKEND == "torch":
+        assert in_blocks(4097) == (1, 4097)
+    monkeypatch.setattr("timedist.ops.compat.compiles", lambda: True)
     sizes = ((1, 1), (4096, 1), (4097, 1), (100, 32), (1000, 32), (9, 9**9), (7, 0))
     for number, rows in sizes:
         found, each = in_blocks(number, rows)
         assert (found - 1) * each < number <= found * each
         assert each * rows <= 4096 or each == 1
     assert in_blocks(4097) == (2, 2049) and in_blocks(9, 9**9) == (9, 1)
-    assert in_blocks(None, 3) == (1, None) and in_blocks(3, None) == (1, 3)
