@@ -72,7 +72,8 @@ class TransformedDistribution(Pushforward, Composite):
                 "TransformedDistribution: base must be continuous with scalar events, got "
                 f"{self.base!r}"
             )
-        ends = (*self._base_ends(), *self._domain())
+        zero = self.base._zeros()
+        ends = [*numerical.support(self.base), *(end + zero for end in self.transform.domain)]
         if all(compat.is_concrete(end) for end in ends):
             low, high, least, greatest = (compat.to_numpy(end) for end in ends)
             if np.any(low < least) or np.any(high > greatest):
@@ -103,14 +104,6 @@ class TransformedDistribution(Pushforward, Composite):
 
     def _log_slope(self, x: Tensor, y: Tensor) -> Tensor:
         return self.transform.log_slope(x)
-
-    def _base_ends(self) -> tuple[Tensor, Tensor]:
-        return numerical.support(self.base)
-
-    def _domain(self) -> tuple[Tensor, Tensor]:
-        zero = self.base._zeros()
-        low, high = self.transform.domain
-        return low + zero, high + zero
 
     def _support(self) -> tuple[Tensor | float, Tensor | float]:
         low, high = self.base._hook("support")()
