@@ -166,6 +166,16 @@ def test_seeds():
     assert len(np.unique(paths)) == paths.size
 
 
+def test_no_batch_sees_the_noise_of_another():
+    """Where a path depends on its noise only, all numbers drawn in many batches are different."""
+    model = fixed(small(context_length=1), 0.0, 0.0)
+    given = past(model, batch=130)
+    given["target"] = np.ones_like(given["target"])
+    paths = Rollout(model, 2, seed=1).predict(given, batch_size=2, verbose=0)
+    # A pair of float32 numbers may be the same by chance.
+    assert paths.size - np.unique(paths).size < 10
+
+
 def test_nonnegative():
     free = fixed(small(transform="none"), -1.0, 0.0)
     bounded = fixed(small(transform="none", nonnegative=True), -1.0, 0.0)

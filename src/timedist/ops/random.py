@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import reduce
 from typing import Any, TypeAlias
 
 import keras
@@ -27,23 +28,40 @@ class StepSeed(keras.random.SeedGenerator):
     Args:
         key: integer tensor of shape `(2,)`, from `draw_key`.
         step: integer tensor of shape `()`, the number of the step.
-        draws_per_step: upper bound of the draws in one step.
     """
 
-    def __init__(self, key: Tensor, step: Tensor, draws_per_step: int = 64):
+    def __init__(self, key: Tensor, step: Tensor):
         self.key = key
         self.step = step
-        self.draws_per_step = draws_per_step
         self.count = 0
 
     def next(self, ordered: bool = True) -> Tensor:
         """The key of the next draw of this step, shape `(2,)`."""
         del ordered
-        if self.count >= self.draws_per_step:
-            raise ValueError(f"more than {self.draws_per_step} random draws in one step of a scan")
-        offset = ops.cast(self.step, self.key.dtype) * self.draws_per_step + self.count
         self.count += 1
-        return self.key + ops.stack([ops.zeros_like(offset), offset])
+        return folded(self.key, self.step, self.count)
+
+
+def folded(key: Tensor, *numbers: Any) -> Tensor:
+    """A key that follows from a key and integers, by a hash.
+
+    A generator counts its keys up: were a number added to one, the key of a later draw of the
+    generator would come out again.
+    """
+    name = compat.backend_name()
+    if name == "jax":
+        import jax
+
+        return jax.random.key_data(reduce(jax.random.fold_in, numbers, _wrapped(key)))
+    if name == "tensorflow":
+        import tensorflow as tf
+
+        return reduce(tf.random.fold_in, [tf.cast(n, key.dtype) for n in numbers], key)
+    if key.is_meta:
+        return key
+    words = [word & 0xFFFFFFFF for word in (*key.tolist(), *map(int, numbers))]
+    hashed = np.random.SeedSequence(words).generate_state(2).view("int32")
+    return ops.convert_to_tensor(hashed, dtype=compat.dtype_of(key))
 
 
 def draw_key(seed: Seed) -> Tensor:
@@ -61,9 +79,7 @@ def seed_from(seed: int, tensors: Iterable[Tensor]) -> StepSeed:
     for x in tensors:
         single = ops.cast(ops.stop_gradient(ops.convert_to_tensor(x)), "float32")
         bits = 31 * bits + ops.sum(ops.view(single, "int32"))
-    key = draw_key(seed)
-    mixed = ops.cast(ops.bitwise_and(ops.cast(bits, "int32"), 0x3FFFFFFF), key.dtype)
-    return StepSeed(key + ops.stack([mixed, ops.zeros_like(mixed)]), ops.zeros((), "int32"))
+    return StepSeed(draw_key(seed), ops.cast(bits, "int32"))
 
 
 def split(seed: Seed, number: int) -> list[Seed]:
@@ -250,9 +266,13 @@ def categorical(logits: Tensor, shape: Sequence, seed: Seed) -> Tensor:
 
 def jax_key(seed: Seed) -> Tensor:
     """A key of `jax.random`."""
+    return _wrapped(compat.draw_seed(seed))
+
+
+def _wrapped(key: Tensor) -> Tensor:
     import jax
 
-    return jax.random.wrap_key_data(ops.cast(compat.draw_seed(seed), "uint32"), impl="threefry2x32")
+    return jax.random.wrap_key_data(ops.cast(key, "uint32"), impl="threefry2x32")
 
 
 def tf_seed(seed: Seed) -> Tensor:

@@ -37,6 +37,13 @@ def _numpy_sort(x: Tensor) -> Tensor:
     return ops.convert_to_tensor(np.sort(compat.to_numpy(x), axis=-1))
 
 
+def _flipped(bits: Tensor) -> Tensor:
+    """Integers in the order of the floats of the same bits; its own inverse."""
+    dtype = compat.dtype_of(bits)
+    greatest = ops.convert_to_tensor(np.iinfo(dtype).max, dtype=dtype)
+    return ops.where(bits < 0, ops.bitwise_xor(bits, greatest), bits)
+
+
 @cache
 def _numpy_sort_tf() -> Callable[[Tensor], Tensor]:
     """With the gradient of a permutation: whether a tape is open can't be asked."""
@@ -44,11 +51,7 @@ def _numpy_sort_tf() -> Callable[[Tensor], Tensor]:
 
     @tf.custom_gradient
     def sort(x: Tensor) -> tuple[Tensor, Callable]:
-        def backward(upstream: Tensor) -> Tensor:
-            place = tf.argsort(tf.argsort(x, axis=-1, stable=True), axis=-1)
-            return tf.gather(upstream, place, axis=-1, batch_dims=x.shape.rank - 1)
-
-        return _numpy_sort(x), backward
+        return _numpy_sort(x), lambda upstream: _put_back_tf(upstream, tf.argsort(x, stable=True))
 
     return sort
 
@@ -58,25 +61,25 @@ def _sort_tf() -> Callable[[Tensor], Tensor]:
     """By the greatest of all, which TensorFlow sorts by too."""
     import tensorflow as tf
 
-    def flipped(bits: Tensor) -> Tensor:
-        """Integers in the order of the floats; its own inverse."""
-        return tf.where(bits < 0, tf.bitwise.bitwise_xor(bits, bits.dtype.max), bits)
-
     @tf.custom_gradient
     def sort(x: Tensor) -> tuple[Tensor, Callable]:
-        number = tf.shape(x)[-1]
         bits = tf.bitcast(-x, tf.int32 if x.dtype == tf.float32 else tf.int64)
-        bits, places = tf.math.top_k(flipped(bits), number)
-
-        def backward(upstream: Tensor) -> Tensor:
-            rows = tf.range(tf.size(x) // tf.maximum(number, 1))[:, None] * number
-            places_of_all = tf.reshape(rows + tf.reshape(places, (-1, number)), (-1, 1))
-            spread = tf.scatter_nd(places_of_all, tf.reshape(upstream, (-1,)), tf.size(x)[None])
-            return tf.reshape(spread, tf.shape(x))
-
-        return tf.ensure_shape(-tf.bitcast(flipped(bits), x.dtype), x.shape), backward
+        bits, places = tf.math.top_k(_flipped(bits), tf.shape(x)[-1])
+        values = tf.ensure_shape(-tf.bitcast(_flipped(bits), x.dtype), x.shape)
+        return values, lambda upstream: _put_back_tf(upstream, places)
 
     return sort
+
+
+def _put_back_tf(upstream: Tensor, places: Tensor) -> Tensor:
+    """The gradient of what was sorted: of each number that of its place in the order."""
+    import tensorflow as tf
+
+    shape, number = tf.shape(places), tf.shape(places)[-1]
+    rows = tf.range(tf.size(places) // tf.maximum(number, 1))[:, None] * number
+    places = tf.reshape(rows + tf.reshape(places, (-1, number)), (-1, 1))
+    spread = tf.scatter_nd(places, tf.reshape(upstream, (-1,)), tf.size(places)[None])
+    return tf.reshape(spread, shape)
 
 
 # XLA sorts an array on one core, but several at once. Each part is compiled for itself, which only
@@ -89,15 +92,11 @@ def _sort_jax() -> Callable[[Tensor], Tensor]:
     import jax
     import jax.numpy as jnp
 
-    def flipped(bits: Tensor) -> Tensor:
-        """Integers in the order of the floats; its own inverse."""
-        return jnp.where(bits < 0, bits ^ jnp.iinfo(bits.dtype).max, bits)
-
     def by_bits(x: Tensor, *followers: Tensor) -> list[Tensor]:
         """Rows in order, and others in the order of these."""
-        bits = flipped(jax.lax.bitcast_convert_type(x, f"int{8 * x.dtype.itemsize}"))
+        bits = _flipped(jax.lax.bitcast_convert_type(x, f"int{8 * x.dtype.itemsize}"))
         bits, *others = (at_once if is_small(x) else in_parts)((bits, *followers))
-        return [jax.lax.bitcast_convert_type(flipped(bits), x.dtype), *others]
+        return [jax.lax.bitcast_convert_type(_flipped(bits), x.dtype), *others]
 
     def is_small(x: Tensor) -> bool:
         known = all(isinstance(size, int) for size in x.shape)
