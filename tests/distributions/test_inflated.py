@@ -80,3 +80,15 @@ def test_parameters_take_the_batch_of_the_base():
 def test_other_bases_are_refused(base):
     with pytest.raises(ValueError, match="family of counts or of positive numbers"):
         td.ZeroInflated(base, probs=0.3)
+
+
+@pytest.mark.parametrize("family", [td.ZeroInflated, td.Hurdle])
+@pytest.mark.parametrize("base", [td.Poisson(2.0), td.Gamma(2.0, 1.0)], ids=["counts", "amounts"])
+def test_nothing_but_zero_has_no_entropy(family, base):
+    """Nor is it away from itself; from others by the logarithm of their zeros."""
+    certain, other = family(base, probs=1.0), family(base, probs=0.25)
+    zero = to_numpy(other.prob(0.0)) if base.discrete else 0.25
+    assert to_numpy(certain.entropy()) == 0.0
+    assert to_numpy(certain.kl_divergence(certain)) == 0.0
+    np.testing.assert_allclose(to_numpy(certain.kl_divergence(other)), -np.log(zero), rtol=1e-6)
+    assert to_numpy(other.kl_divergence(certain)) == np.inf

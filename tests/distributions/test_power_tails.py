@@ -68,3 +68,26 @@ def test_log_density_where_the_ratio_overflows(df):
     scale = np.full(1, 1e-10, "float32")
     assert_close(to_numpy(log_prob(scale)), stats.t(df, scale=1e-10).logpdf(1e30), 1e-5)
     assert_close(gradient(log_prob, scale)[0], df / scale, 1e-5)
+
+
+@pytest.mark.parametrize("df", [0.3, 1.0, 2.5])
+def test_student_t_far_out(df):
+    """Beyond what a float32 can be squared."""
+    d, t = td.StudentT(np.float32(df)), stats.t(df)
+    x = np.array([1e10, 1e18, 1.9e19, 1e25, 1e37], "float32")
+    expected = np.log(t.sf(1e10)) - df * np.log(x.astype("float64") / 1e10)
+    np.testing.assert_allclose(to_numpy(d.log_survival_function(x)), expected, rtol=1e-5)
+    np.testing.assert_allclose(to_numpy(d.log_cdf(-x)), expected, rtol=1e-5)
+    normal = expected > -80.0  # their probabilities are not denormal
+    p = np.exp(expected[normal]).astype("float32")
+    np.testing.assert_allclose(to_numpy(d.quantile(p)), -x[normal], rtol=1e-3)
+
+
+def test_a_quantile_of_student_t_beyond_the_square_root_of_all_numbers():
+    p = np.array([1e-20, 1e-25, 1e-37], "float32")
+    (expected,) = (to_numpy(d.quantile(p)) for d in [td.Cauchy(0.0, 1.0)])
+    np.testing.assert_allclose(to_numpy(td.StudentT(1.0).quantile(p)), expected, rtol=1e-4)
+    slope = gradient(lambda df: td.StudentT(df).quantile(p[0] * 1e5), np.ones(1, "float32"))[0]
+    # From P(X < -t) = c(df) t^-df: the logarithm of a quantile changes by log(t) and a little.
+    t = -to_numpy(td.StudentT(1.0).quantile(p[0] * 1e5))
+    np.testing.assert_allclose(slope / t, np.log(t), rtol=0.01)

@@ -101,3 +101,12 @@ def test_bad_arguments_say_what_fits():
         td.TransformedDistribution(normal, normal)
     with pytest.raises(TypeError, match="base must be a distribution"):
         td.TransformedDistribution(tf.Exp(), tf.Exp())
+
+
+def test_moments_of_another_unit_are_those_of_the_base():
+    """By formula: of heavy tails quadrature would give a number where there is none."""
+    affine = tf.Affine(1.0, 2.0)
+    for base in (td.Cauchy(0.0, 1.0), td.StudentT(1.5), td.Pareto(1.0, 1.0), td.Normal(3.0, 0.5)):
+        d = td.TransformedDistribution(base, affine)
+        np.testing.assert_array_equal(array(d.mean()), 1.0 + 2.0 * array(base.mean()))
+        np.testing.assert_array_equal(array(d.variance()), 4.0 * array(base.variance()))

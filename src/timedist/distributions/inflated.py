@@ -166,15 +166,16 @@ class _WithZeros(Composite):
         zero, weight = self._log_zero(), self._log_weight()
         base_zero = self._base_log_zero()
         rest = self.base._hook("entropy")() + _exp_times(base_zero, base_zero)
-        rest = rest - weight * ops.exp(self._base_log_above())
-        return ops.exp(weight) * rest - _exp_times(zero, zero)
+        above = _exp_times(weight, weight) * ops.exp(self._base_log_above())
+        return ops.exp(weight) * rest - above - _exp_times(zero, zero)
 
     def _kl(self, other: Any) -> Tensor:
         zero, weight, base_zero = self._log_zero(), self._log_weight(), self._base_log_zero()
         rest = self.base.kl_divergence(other.base)
         rest = rest - _exp_times(base_zero, base_zero - other._base_log_zero())
-        rest = rest + (weight - other._log_weight()) * ops.exp(self._base_log_above())
-        return ops.exp(weight) * rest + _exp_times(zero, zero - other._log_zero())
+        above = _exp_times(weight, weight - other._log_weight()) * ops.exp(self._base_log_above())
+        at_zero = _exp_times(zero, zero - other._log_zero())
+        return _exp_times(weight, rest) + above + at_zero
 
 
 def _exp_times(log_value: Tensor, factor: Tensor) -> Tensor:

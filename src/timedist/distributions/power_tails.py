@@ -16,6 +16,7 @@ from timedist.ops.incomplete_beta import log_betainc
 Tensor = Any
 
 _LOG_2 = math.log(2.0)
+_FAR = 40.0  # log of z^2 / df; what is neglected is its inverse
 
 
 class StudentT(Symmetric):
@@ -59,13 +60,18 @@ class StudentT(Symmetric):
     def _log_body_and_tails(self, log_t: Tensor) -> tuple[Tensor, Tensor]:
         """log P(|Z| <= t) and log P(|Z| > t) from log t."""
         log_ratio = 2.0 * log_t - ops.log(self.df)
+        # Farther out nothing is left but the power, whose base would underflow.
+        far = log_ratio > _FAR
+        excess = special.where(far, log_ratio - _FAR, 0.0)
+        log_ratio = special.where(far, _FAR, log_ratio)
         tails, body = log_betainc(
             0.5 * self.df,
             special.full_like(self.df, 0.5),
             ops.sigmoid(-log_ratio),
             ops.sigmoid(log_ratio),
         )
-        return body, tails
+        tails = tails - 0.5 * self.df * excess
+        return ops.where(far, special.log1mexp(tails), body), tails
 
     def _std_log_cdf(self, z: Tensor) -> Tensor:
         centre = z == 0.0
@@ -102,7 +108,8 @@ class StudentT(Symmetric):
         upper = special.maximum(upper, lower) + 0.1
         root = solve.increasing_root(residual, lower, upper)
         body, tails = self._log_body_and_tails(root)
-        log_density = self._log_prob_of(ops.exp(root), ops.ones_like(root)) + _LOG_2 + root
+        log_square = special.softplus(2.0 * root - ops.log(df))
+        log_density = peak - 0.5 * (df + 1.0) * log_square + _LOG_2 + root
         slope = ops.exp(log_density - ops.where(central, body, tails))
         return ops.exp(solve.with_implicit_gradient(root, off_target(body, tails), slope))
 

@@ -14,7 +14,7 @@ from timedist.distributions.composite import Composite
 from timedist.distributions.fields import component
 from timedist.distributions.pushforward import Pushforward, typical
 from timedist.distributions.shapes import static_shape
-from timedist.distributions.transforms import Transform
+from timedist.distributions.transforms import Affine, Transform
 from timedist.distributions.value import Shape
 from timedist.ops import compat, special
 
@@ -36,7 +36,9 @@ class TransformedDistribution(Pushforward, Composite):
         ValueError: if the base is discrete, its events are no scalars, the shapes do not fit, or
             the transform is not defined on the whole support of the base.
 
-    Quantiles are those of the base, transformed. Mean, variance, entropy and CRPS are exact by
+    Quantiles are those of the base, transformed. Mean and variance are those of the base where the
+    transform is `Affine`, else exact by quadrature where they exist: a mean that is infinite, as
+    that of 1/X of an exponential X, comes out as a large number. Entropy and CRPS are exact by
     quadrature; the mode has no formula. The divergence between two distributions with the same
     transform is that of the bases.
 
@@ -137,6 +139,16 @@ class TransformedDistribution(Pushforward, Composite):
         x = ops.where(finite, end, typical(self.base))
         limit = self.base._hook("log_prob")(x) - self.transform.log_slope(x)
         return ops.stop_gradient(special.where(finite & (limit == limit), limit, -math.inf))
+
+    def _mean(self) -> Tensor:
+        if isinstance(self.transform, Affine):
+            return self.transform.forward(self.base._hook("mean")())
+        return numerical.mean(self)
+
+    def _variance(self) -> Tensor:
+        if isinstance(self.transform, Affine):
+            return ops.square(self.transform.scale) * self.base._hook("variance")()
+        return numerical.variance(self)
 
     def _entropy(self) -> Tensor:
         growth = numerical.expectation(self.base, lambda x, _: self.transform.log_slope(x))
