@@ -35,6 +35,12 @@ def test_fan_chart_draws_intervals_median_and_truth(axes):
     assert labels == ["90% interval", "50% interval", "median", "truth"]
 
 
+def test_a_title_is_no_formula(axes):
+    plotting.fan_chart(HOURS, SAMPLES, title="$_$", ax=axes)
+    axes.figure.canvas.draw()
+    assert axes.get_title(loc="left") == "$_$"
+
+
 @pytest.mark.parametrize("level", [0.5, 0.9])
 def test_the_band_is_the_central_interval(axes, level):
     plotting.fan_chart(np.arange(6.0), SAMPLES, levels=(level,), ax=axes)

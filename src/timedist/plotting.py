@@ -53,7 +53,7 @@ def fan_chart(
     ax.plot(times, np.median(samples, axis=0), color=_COLOUR, linewidth=1.4, label="median")
     if truth is not None:
         ax.plot(times, truth, color=_TRUTH, linewidth=1.1, label="truth")
-    ax.set_title(title, loc="left", fontsize=10)
+    ax.set_title(title, loc="left", fontsize=10, parse_math=False)
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
     return ax

@@ -208,3 +208,13 @@ def test_series_that_begin_in_the_held_out_part_are_left_out():
     stub.context_length = 2
     series, _ = backtest.places(stub, panel, FIRST, WINDOWS)
     assert set(series) == {0}
+
+
+def test_series_without_a_value_before_the_held_out_part_are_left_out():
+    table = columns(length=LENGTH)
+    table["y"] = [
+        None if name == "b" and time < START + FIRST * HOUR else value
+        for name, time, value in zip(*(table[c] for c in ("unique_id", "ds", "y")), strict=True)
+    ]
+    series, _ = backtest.places(Stub(), Panel.from_frame(pl.DataFrame(table)), FIRST, WINDOWS)
+    assert set(series) == {0}

@@ -85,3 +85,26 @@ def test_no_directory_to_write_to(tmp_path):
     assert refusal(write_frame, pl.DataFrame(columns(length=1)), path) == (
         f"cannot write {path}: the directory {path.parent} does not exist"
     )
+
+
+def test_names_are_text(tmp_path):
+    path = tmp_path / "a.csv"
+    rows = [f"{name},2025-01-0{day},1" for name in ("007", "7", "1.10") for day in (1, 2)]
+    path.write_text("\n".join(["unique_id,ds,y", *rows]), encoding="utf-8")
+    assert Panel.from_frame(read_frame(path)).ids == ("007", "1.10", "7")
+
+
+def test_times_are_not_guessed(tmp_path):
+    """Neither the order of days and months, nor the time of another zone."""
+    path = tmp_path / "a.csv"
+    path.write_text("unique_id,ds,y\na,01/02/2025,1\na,01/03/2025,2\n", encoding="utf-8")
+    message = "column 'ds' has '01/02/2025' in row 1, which is no time in the form 2025-01-31"
+    assert message in refusal(Panel.from_frame, read_frame(path))
+    path.write_text(
+        "unique_id,ds,y\na,2025-03-29T00:00:00+01:00,1\na,2025-03-30T00:00:00+01:00,2\n"
+        "a,2025-03-31T00:00:00+02:00,3\n",
+        encoding="utf-8",
+    )
+    panel = Panel.from_frame(read_frame(path))
+    assert (panel.frequency.name, str(panel.origin)) == ("1d", "2025-03-29T00:00:00")
+    assert panel.lengths == [3]

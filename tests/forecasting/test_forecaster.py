@@ -311,6 +311,10 @@ def test_series_of_zeros_are_drawn_alike():
         ({"context_length": 0}, "context_length must be a whole number of at least 1, got 0"),
         ({"epochs": -1}, "epochs must be a whole number of at least 1, got -1"),
         ({"learning_rate": 0.0}, "learning_rate must be positive, got 0.0"),
+        ({"seed": -1}, "seed must be a whole number from 0 to 2147483646, got -1"),
+        ({"seed": 2**31}, "seed must be a whole number from 0 to 2147483646, got 2147483648"),
+        ({"lags": [0, 1]}, "lags must be different whole numbers from 1 on, got [0, 1]"),
+        ({"lags": []}, "lags must be different whole numbers from 1 on, got []"),
         ({"weighting": -1}, "weighting must be 0 or larger, got -1"),
         ({"weighting": float("nan")}, "weighting must be 0 or larger, got nan"),
         (

@@ -275,3 +275,17 @@ def test_series_without_a_value(frame_of, nothing):
     empty = one_series([nothing, nothing, nothing], name="quiet")
     frame = frame_of({name: table[name] + empty[name] for name in table})
     assert refusal(frame) == "series 'quiet' has no value in column 'y'"
+
+
+def test_until_leaves_out_what_has_no_value_yet(frame_of):
+    frame = {"unique_id": ["a"] * 3 + ["b"] * 3, "ds": days(1, 2, 3) * 2}
+    panel = Panel.from_frame(frame_of({**frame, "y": [1.0, 2.0, 3.0, None, None, 4.0]}))
+    assert panel.until(np.datetime64("2025-01-02")).ids == ("a",)
+    assert panel.until(np.datetime64("2025-01-03")).ids == ("a", "b")
+
+
+def test_the_largest_integers_are_names(frame_of):
+    ids = np.array([1, 2**63 + 5], "uint64")
+    panel = Panel.from_frame(frame_of({"unique_id": ids, "ds": days(1, 1), "y": [1.0, 2.0]}), "1d")
+    out = nw.from_native(panel.to_frame({"unique_id": np.array(panel.ids, dtype=object)}))
+    assert out["unique_id"].to_list() == [1, 2**63 + 5]

@@ -21,6 +21,13 @@ def test_columns_and_values():
     np.testing.assert_allclose(table["timedist-hi-80"][5], np.quantile(paths[1, :, 1], 0.9))
 
 
+def test_no_level_takes_the_column_of_another():
+    table = summary(np.zeros((1, 2, 3)), levels=(90, 90.00001, 99.99999))
+    assert [name for name in table if "-lo-" in name] == [
+        "timedist-lo-90", "timedist-lo-90.00001", "timedist-lo-99.99999",
+    ]  # fmt: skip
+
+
 def test_default_levels():
     assert LEVELS == (20, 40, 60, 80, 90)
     assert len(summary(np.zeros((1, 2, 3)))) == 2 + 2 * len(LEVELS)

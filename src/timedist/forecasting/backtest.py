@@ -134,7 +134,8 @@ def places(forecaster: Forecaster, panel: Panel, first: int, windows: int) -> tu
     )
     at = begin - panel.starts[series]
     inside = (at >= forecaster.context_length) & (at + horizon <= panel.lengths[series])
-    inside &= panel.starts[series] < first
+    before = zip(panel.series, first - panel.starts, strict=True)
+    inside &= np.array([not np.isnan(one[: max(0, n)]).all() for one, n in before])[series]
     if not inside.any():
         raise ForecastingError(
             "no series reaches from before the first to the end of a held-out window"

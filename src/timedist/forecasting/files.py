@@ -31,7 +31,9 @@ def read_frame(path: Path) -> pl.DataFrame:
         raise ForecastingError(f"{path}: no such file")
     try:
         if path.suffix.lower() == ".csv":
-            return pl.read_csv(path, infer_schema_length=None, try_parse_dates=True)
+            # Names and times stay text: 007 is not 7, and a guess takes 01/02/2025 for February.
+            texts = dict.fromkeys(("unique_id", "ds"), pl.String)
+            return pl.read_csv(path, infer_schema_length=None, schema_overrides=texts)
         return pl.read_parquet(path)
     except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]

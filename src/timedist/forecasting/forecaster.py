@@ -120,20 +120,7 @@ class Forecaster:
             "members": members,
             "seed": seed,
         }
-        for name in _NUMBERS:
-            value = self.config[name]
-            if not isinstance(value, int) or value < 1:
-                raise ForecastingError(
-                    f"{name} must be a whole number of at least 1, got {value!r}"
-                )
-        if head not in HEADS:
-            raise ForecastingError(f"head must be one of {', '.join(HEADS)}, got {head!r}")
-        if network not in NETWORKS:
-            raise ForecastingError(f"network must be one of {', '.join(NETWORKS)}, got {network!r}")
-        if not learning_rate > 0:
-            raise ForecastingError(f"learning_rate must be positive, got {learning_rate!r}")
-        if not 0 <= weighting < math.inf:
-            raise ForecastingError(f"weighting must be 0 or larger, got {weighting!r}")
+        _check(self.config)
         self._freq = freq
         self.done = [0] * members  # epochs, by network
         self.model: Ensemble | None = None
@@ -455,6 +442,37 @@ class Forecaster:
             reason = str(error).splitlines()[0]
             raise ForecastingError(f"model {path} cannot be read: {reason}") from error
         return forecaster
+
+
+def _check(config: dict[str, Any]) -> None:
+    """Refuse arguments that are out of range."""
+    for name in _NUMBERS:
+        value = config[name]
+        if not isinstance(value, int) or value < 1:
+            raise ForecastingError(f"{name} must be a whole number of at least 1, got {value!r}")
+    seed, members, lags = config["seed"], config["members"], config["lags"]
+    # Each network has a seed of its own, which torch keeps in 32 bits.
+    if not isinstance(seed, int) or not 0 <= seed < 2**31 - members:
+        raise ForecastingError(
+            f"seed must be a whole number from 0 to {2**31 - members - 1}, got {seed!r}"
+        )
+    if lags is not None and not _are_lags(lags):
+        raise ForecastingError(f"lags must be different whole numbers from 1 on, got {lags!r}")
+    head, network = config["head"], config["network"]
+    if head not in HEADS:
+        raise ForecastingError(f"head must be one of {', '.join(HEADS)}, got {head!r}")
+    if network not in NETWORKS:
+        raise ForecastingError(f"network must be one of {', '.join(NETWORKS)}, got {network!r}")
+    learning_rate, weighting = config["learning_rate"], config["weighting"]
+    if not learning_rate > 0:
+        raise ForecastingError(f"learning_rate must be positive, got {learning_rate!r}")
+    if not 0 <= weighting < math.inf:
+        raise ForecastingError(f"weighting must be 0 or larger, got {weighting!r}")
+
+
+def _are_lags(lags: list) -> bool:
+    whole = bool(lags) and all(isinstance(lag, int) and lag >= 1 for lag in lags)
+    return whole and len(set(lags)) == len(lags)
 
 
 class _EpochDone(keras.callbacks.Callback):

@@ -22,7 +22,7 @@ _TIME = re.compile(
     r"(\d{4}(?:-\d\d(?:-\d\d)?)?)"
     r"(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)\s*(?:Z|[+-]\d\d:?\d\d)?)?"
 )
-_LARGEST = float(np.finfo("float32").max)  # networks compute in float32
+_LARGEST = 1e30  # networks compute in float32, and with squares of what is left of the scale
 
 
 @dataclass(frozen=True)
@@ -134,14 +134,15 @@ class Panel:
                 )
 
     def until(self, stamp: np.datetime64) -> Panel:
-        """The part of every series up to and with a time stamp; later series are left out."""
+        """The part of every series up to and with a time stamp, of those with a value there."""
         last = int(self.frequency.positions(np.array([stamp], "datetime64[s]"), self.origin)[0][0])
         lengths = np.clip(last + 1 - self.starts, 0, self.lengths)
-        kept = np.flatnonzero(lengths > 0)
+        parts = [one[:length] for one, length in zip(self.series, lengths, strict=True)]
+        kept = [i for i, part in enumerate(parts) if not np.isnan(part).all()]
         return replace(
             self,
             ids=tuple(self.ids[i] for i in kept),
-            series=tuple(self.series[i][: lengths[i]] for i in kept),
+            series=tuple(parts[i] for i in kept),
             starts=self.starts[kept],
         )
 
@@ -164,7 +165,8 @@ class Panel:
             for name, values in lists.items()
         }
         if self.integer_ids and "unique_id" in series:
-            series["unique_id"] = series["unique_id"].cast(nw.Int64)
+            large = max(map(int, self.ids)) > np.iinfo("int64").max
+            series["unique_id"] = series["unique_id"].cast(nw.UInt64 if large else nw.Int64)
         return nw.from_dict(series).to_native()
 
 
@@ -217,17 +219,19 @@ def _stamps(table: Any) -> Array:
 
 
 def _parsed(texts: list) -> Array:
-    stamps = np.empty(len(texts), "datetime64[s]")
+    stamps: dict[Any, np.datetime64] = {}  # series have many in common
     for row, text in enumerate(texts):
+        if text in stamps:
+            continue
         match = _TIME.fullmatch(str(text).strip().replace("/", "-"))
         try:
-            stamps[row] = np.datetime64("T".join(filter(None, match.groups() if match else "?")))
+            stamps[text] = np.datetime64("T".join(filter(None, match.groups() if match else "?")))
         except ValueError as error:
             raise ForecastingError(
                 f"column 'ds' has {str(text)!r} in row {row + 1}, which is no time in the form "
                 "2025-01-31 or 2025-01-31 23:00:00"
             ) from error
-    return stamps
+    return np.array([stamps[text] for text in texts], "datetime64[s]")
 
 
 def _values(table: Any) -> Array:

@@ -34,8 +34,8 @@ def summary(paths: Array, levels: Sequence[float] = LEVELS) -> dict[str, Array]:
     }
     for level in levels:
         low, high = np.quantile(paths, [0.5 - level / 200, 0.5 + level / 200], axis=1)
-        columns[f"timedist-lo-{level:g}"] = low.ravel()
-        columns[f"timedist-hi-{level:g}"] = high.ravel()
+        columns[f"timedist-lo-{level:.10g}"] = low.ravel()
+        columns[f"timedist-hi-{level:.10g}"] = high.ravel()
     return columns
 
 
