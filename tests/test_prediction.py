@@ -3,13 +3,14 @@
 import keras
 import numpy as np
 import pytest
-from helpers import to_numpy
+from helpers import BACKEND, to_numpy
 from models import QUICK, X, functional, sequential
 
 import timedist
 from timedist.distributions import Independent, MixtureSameFamily, Normal
 from timedist.layers import DistributionLambda, IndependentNormal, MixtureNormal
 from timedist.ops import compat
+from timedist.sequence import DeepStateSpace
 
 
 def test_numpy_parameters_of_a_data_set_of_any_size():
@@ -216,3 +217,27 @@ def test_draws_of_the_weights_become_a_mixture():
     assert low.shape == (7, 5, 2) and np.all(low < high)
     with pytest.raises(ValueError, match="predict: num_draws must be an int >= 1, got 0"):
         timedist.predict(model, x, num_draws=0)
+
+
+def test_every_length_has_its_own_structure():
+    """A trace that is kept is not run as Python again."""
+    model = DeepStateSpace(units=2)
+    model.build({"features": (None, None, 1)})
+
+    def found(steps):
+        given = {"target": np.ones((2, 3), "float32"), "features": np.zeros((2, steps, 1))}
+        return timedist.predict(model, given, verbose=0)
+
+    assert to_numpy(found(4).mean()).shape == (2, 4, 1)
+    if BACKEND == "tensorflow":
+        with pytest.raises(ValueError, match="of earlier calls too, have the same, so pad them"):
+            found(6)
+        return
+    assert [to_numpy(found(steps).mean()).shape[1] for steps in (6, 4, 6)] == [6, 4, 6]
+
+
+def test_no_rows():
+    with pytest.raises(
+        ValueError, match=r"timedist.predict: there is nothing to predict, an input"
+    ):
+        timedist.predict(functional(), X[:0], verbose=0)

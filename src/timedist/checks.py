@@ -179,6 +179,13 @@ def positive_definite(owner: str, covariance: Tensor) -> None:
         )
 
 
+def series(owner: str, given: Tensor, number: int) -> None:
+    """Numbers of series that there are, where they can be looked at."""
+    what = f"numbers of series that are not in 0, …, {number - 1}"
+    if compat.is_concrete(given):
+        refuse(owner, what, given, (given < 0) | (given >= number))
+
+
 def refuse(owner: str, what: str, x: Tensor, wrong: Tensor) -> None:
     """A `ValueError` where numbers can be looked at and some are wrong."""
     if not compat.is_concrete(wrong):

@@ -12,7 +12,7 @@ from keras import ops
 from timedist import checks
 from timedist.distributions import Categorical, Distribution, MixtureSameFamily
 from timedist.interop import NativeDistribution
-from timedist.ops import compat
+from timedist.ops import compat, feeding
 
 
 class ParameterView(keras.Model):
@@ -21,9 +21,8 @@ class ParameterView(keras.Model):
     def __init__(self, model: keras.Model) -> None:
         super().__init__()
         self.model = model
-        self.structure: Any = None
-        # Not a tracked attribute, as `structure` below: Keras would look for layers in it.
-        self.__dict__["columns"] = []
+        # Not tracked attributes: Keras would look for layers in them.
+        self.__dict__.update(structure=None, structures={}, columns=[])
 
     def call(self, inputs: Any) -> list:
         """All tensors of the outputs, flat; the structure is kept aside."""
@@ -32,8 +31,10 @@ class ParameterView(keras.Model):
         for x in flat:
             _refuse_native(x, self.model.name)
             _refuse_joint(x, self.model.name)
-        self.__dict__["structure"] = keras.tree.map_structure(_skeleton, outputs)
-        return [leaf for x in flat for leaf in _tensors(x)]
+        leaves = [leaf for x in flat for leaf in _tensors(x)]
+        # By shape: what has been traced for it is not run as Python again.
+        self.structures[_shapes(leaves)] = keras.tree.map_structure(_skeleton, outputs)
+        return leaves
 
     def make_predict_function(self, force: bool = False) -> None:
         """Bring every batch to the host: Keras would keep all of them on the device to the end."""
@@ -59,14 +60,21 @@ class ParameterView(keras.Model):
     def _append(self, batch: list[np.ndarray]) -> None:
         """The arrays of one more batch, behind those before."""
         if not self.columns:
+            self.__dict__["structure"] = self._structure_of(batch)
             # In rows: only such memory grows in place, and outputs may be broadcast or transposed.
             self.columns.extend(np.array(x, order="C") for x in batch)
             return
         for column, rows in zip(self.columns, batch, strict=True):
             _extend(column, rows)
 
+    def _structure_of(self, batch: list[np.ndarray]) -> Any:
+        """What was returned when a batch of these shapes was traced, the last time."""
+        shapes, traced = _shapes(batch), reversed(self.structures.items())
+        return next(found for kept, found in traced if _fit(kept, shapes))
+
     def collect(self, x: Any, **options: Any) -> list[np.ndarray]:
         """Run `predict` and return the tensors of all samples, in the order of `call`."""
+        feeding.refuse_nothing("timedist.predict", x)
         self.columns.clear()
         try:
             self.predict(x, **options)
@@ -216,6 +224,15 @@ def _tensors(x: Any) -> list:
 
 def _are_shared(skeleton: Any) -> list[bool]:
     return skeleton.shared_leaves() if isinstance(skeleton, Distribution) else [False]
+
+
+def _shapes(leaves: list) -> tuple:
+    """Of every tensor, without the batch."""
+    return tuple(tuple(leaf.shape)[1:] for leaf in leaves)
+
+
+def _fit(kept: tuple, shapes: tuple) -> bool:
+    return len(kept) == len(shapes) and all(map(checks.same_shape, kept, shapes))
 
 
 def _the_same(part: Distribution, draws: list[np.ndarray]) -> np.ndarray:

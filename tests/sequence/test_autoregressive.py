@@ -16,7 +16,7 @@ from timedist.layers import (
     MixtureNormal,
 )
 from timedist.losses import NegativeLogLikelihood
-from timedist.sequence import AutoregressiveModel, AutoregressiveRNN, ScheduledSampling
+from timedist.sequence import AutoregressiveModel, AutoregressiveRNN, Rollout, ScheduledSampling
 
 LAGS, CONTEXT, STEPS, BATCH = (1, 3, 5), 4, 9, 3
 MAX_LAG = max(LAGS)
@@ -352,6 +352,15 @@ def test_inputs_that_do_not_fit():
     )
     with pytest.raises(ValueError, match=message):
         model(short)
+    with pytest.raises(ValueError, match=r"series has shape \(3, 1\), expected \(3,\)"):
+        model({**given, "series": given["series"][:, None]})
+    for wrong in (2, -1):
+        series = np.array([0, wrong, 1], "int32")
+        message = rf"1 numbers of series that are not in 0, …, 1, the first {wrong} at index \(1,\)"
+        with pytest.raises(ValueError, match=message):
+            model({**given, "series": series})
+        with pytest.raises(ValueError, match=message):
+            Rollout(model, 2).predict({**given, "series": series}, verbose=0)
 
 
 def test_predict_gives_what_the_call_gives():
@@ -359,3 +368,9 @@ def test_predict_gives_what_the_call_gives():
     given = inputs(model)
     predicted = timedist.predict(model, given, verbose=0)
     assert_close(predicted.quantile(0.5), medians(model, given), 1e-4)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "float64"])
+def test_scheduled_sampling_in_other_precisions(policy):
+    model = small(scheduled_sampling=0.5, dtype=policy)
+    assert np.isfinite(train_once(model, inputs(model)))

@@ -238,6 +238,21 @@ def test_what_does_not_fit():
     ):
         with pytest.raises(ValueError, match=message):
             rollout(given)
+    # A walk of integers would be a walk of draws that are cut off.
+    with pytest.raises(
+        ValueError, match=r"are integers, those that are drawn, of Normal.* are not"
+    ):
+        Rollout(lambda state, y, _: (td.Normal(ops.cast(y, "float32"), 1.0), state), steps=4)(
+            {"prefix": prefix.astype("int32")}
+        )
+    message = (
+        r"have the shape \(1,\), those that are drawn, of Normal.*\(\); give a prefix of shape"
+    )
+    scalars = Rollout(lambda state, y, covariates: (td.Normal(y[:, 0], 1.0), state), 2, steps=4)
+    with pytest.raises(ValueError, match=message):
+        scalars({"prefix": prefix[..., None]})
+    with pytest.raises(ValueError, match=r"Rollout: there is nothing to predict, .* \(0, 3\)"):
+        rollout.predict({"prefix": prefix[:0]}, verbose=0)
     with pytest.raises(ValueError, match="without covariates it must be told how many steps"):
         Rollout(autoregression)({"prefix": prefix})
     with pytest.raises(ValueError, match="the cell 'c' has no weights yet"):

@@ -68,5 +68,14 @@ def predicted(model: keras.Model, x: Any, batch_size: int) -> Any:
     return keras.tree.map_structure(lambda *each: np.concatenate(each), *parts)
 
 
+def refuse_nothing(owner: str, x: Any) -> None:
+    """A `ValueError` if the arrays have no rows, of which Keras makes a failure of its own."""
+    for array in keras.tree.flatten(x):
+        if hasattr(array, "shape") and len(array.shape) and array.shape[0] == 0:
+            raise ValueError(
+                f"{owner}: there is nothing to predict, an input has the shape {array.shape}"
+            )
+
+
 def _as_keras_reads_it(x: np.ndarray) -> np.ndarray:
     return x.astype(keras.config.floatx(), copy=False) if x.dtype.kind == "f" else x

@@ -134,6 +134,7 @@ class AutoregressiveModel(Generative, keras.Model):
                 shape=(),
                 initializer=keras.initializers.Constant(self.scheduled_sampling),
                 trainable=False,
+                autocast=False,
                 name="sampling_rate",
             )
 
@@ -184,7 +185,8 @@ class AutoregressiveModel(Generative, keras.Model):
         draws = self._bounded(ops.cast(draws, target.dtype), self.scale_of(target)[:, None])
         known = self.max_lag + self.context_length
         dtype = keras.backend.standardize_dtype(target.dtype)
-        chosen = uniform(ops.shape(draws), dtype, self.seed_generator) < self.sampling_rate
+        rate = ops.cast(ops.convert_to_tensor(self.sampling_rate), dtype)
+        chosen = uniform(ops.shape(draws), dtype, self.seed_generator) < rate
         mixed = ops.where(chosen, draws, target[:, self.max_lag :])[:, self.context_length :]
         return ops.concatenate([target[:, :known], ops.stop_gradient(mixed)], axis=1)
 
@@ -275,6 +277,11 @@ class AutoregressiveModel(Generative, keras.Model):
         distribution = self.distribution(self.projection(features), state["scale"])
         return distribution, {**state, "core": core, "read": read}
 
+    def check_arrays(self, inputs: Any) -> None:
+        """Refuse numbers of series that there are not."""
+        if isinstance(inputs, dict) and {"target", "series"} <= set(inputs):
+            self._check_series(inputs)
+
     def admissible(self, y: Tensor, state: Any) -> Tensor:
         """Draws within reach of the scale, and not below zero where the data never are."""
         return self._bounded(y, state["scale"])
@@ -323,7 +330,14 @@ class AutoregressiveModel(Generative, keras.Model):
         """The inputs, if all are there; the target as floats."""
         needed = {"target", "features", *(("series",) if self.embedding is not None else ())}
         checks.named(type(self).__name__, inputs, needed)
+        self._check_series(inputs)
         return {**inputs, "target": at_least_float32(inputs["target"])}
+
+    def _check_series(self, inputs: dict) -> None:
+        if self.embedding is not None:
+            owner, series = type(self).__name__, inputs["series"]
+            checks.shape(owner, "series", series, inputs["target"].shape[:1])
+            checks.series(owner, series, self.num_series)
 
     def _check_lengths(self, inputs: dict) -> None:
         length, steps = inputs["target"].shape[1], inputs["features"].shape[1]

@@ -321,8 +321,9 @@ class DeepStateSpace(keras.Model):
         if len(features) != 3 or not features[1]:
             raise ValueError(
                 "DeepStateSpace: features must have the shape (batch, steps, width) with a known "
-                f"number of steps, got {features}; on TensorFlow the number is known if all "
-                "batches have the same, so pad them"
+                f"number of steps, got {features}; on TensorFlow the number is known as long as "
+                "all batches, of earlier calls too, have the same, so pad them, or give arrays "
+                "to `forecast`, `joint_forecast` or `sample_paths`"
             )
         _check_shape("target", inputs["target"], [(features[0], None)])
         lead = features[:2]
@@ -347,9 +348,7 @@ class DeepStateSpace(keras.Model):
         checks.refuse(owner, "features that are not finite", features, wrong)
         checks.refuse(owner, "infinite values in the target", target, np.isinf(target))
         if self.embedding is not None:
-            series = inputs["series"]
-            what = f"numbers of series that are not in 0, …, {self.num_series - 1}"
-            checks.refuse(owner, what, series, (series < 0) | (series >= self.num_series))
+            checks.series(owner, inputs["series"], self.num_series)
 
     # --- forecasts -----------------------------------------------------------------------------
 

@@ -68,6 +68,17 @@ class Generative:
         """
         raise NotImplementedError
 
+    def check_arrays(self, inputs: Any) -> None:
+        """Refuse NumPy arrays with numbers that can't be; compiled code can't say so.
+
+        Args:
+            inputs: as in `begin`.
+
+        Raises:
+            ValueError: if a number is none of those it may be.
+        """
+        del inputs
+
     def admissible(self, y: Tensor, state: Any) -> Tensor:
         """The event that is taken for a draw; the same where a subclass says nothing else.
 

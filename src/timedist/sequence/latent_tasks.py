@@ -14,7 +14,7 @@ import numpy as np
 from keras import ops
 
 from timedist import distributions as td
-from timedist.ops import compat, special
+from timedist.ops import compat, feeding, special
 from timedist.prediction import predict
 from timedist.sequence.coders import at_every_step
 from timedist.targets import Targets
@@ -84,6 +84,7 @@ class Tasks:
         lengths: tuple = (),
     ) -> Any:
         """A task on a data set of any size, in batches: a distribution, or else arrays."""
+        feeding.refuse_nothing(type(asked).__name__, inputs)
         model = self.model(asked, task, options, lengths)
         reseed(model.seed_generator, seed, type(asked).__name__)
         if distribution:

@@ -21,7 +21,7 @@ from timedist.layers import (
 from timedist.layers.accepting import serializable
 from timedist.layers.heads import at_least_float32
 from timedist.layers.symbolic import infer
-from timedist.ops import compat, special
+from timedist.ops import compat, feeding, special
 from timedist.ops.random import StepSeed
 from timedist.sequence import latent_tasks
 from timedist.sequence.cores import RecurrentCore
@@ -227,8 +227,9 @@ class MixtureDensityRNN(Generative, keras.Model):
         Raises:
             ValueError: if the shapes do not fit.
         """
-        model = self._tasks.model(self, _step_log_probs, {})
-        found = model.predict(self._known("x", x, mask), batch_size=batch_size, verbose=0)
+        model, known = self._tasks.model(self, _step_log_probs, {}), self._known("x", x, mask)
+        feeding.refuse_nothing("MixtureDensityRNN", known)
+        found = model.predict(known, batch_size=batch_size, verbose=0)
         return found if per_step else found.sum(axis=-1)
 
     def generate(

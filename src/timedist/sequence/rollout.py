@@ -123,7 +123,10 @@ class Rollout(keras.Model):
         Returns:
             What the call returns, for all series, as NumPy arrays.
         """
+        feeding.refuse_nothing("Rollout", x)
         rows, size = _number_of_rows(x), batch_size or 32
+        if rows:
+            self.model.check_arrays(x)
         lacking = -rows % size if rows > size and compat.compiles() else 0
         if lacking:
             index = np.minimum(np.arange(rows + lacking), rows - 1)
@@ -180,6 +183,7 @@ class _Paths:
         shared = self.begun.shared
         distribution, state = self.model.step(i, before, known, shared, state, seed)
         y = tempered(distribution, self.temperature).draw(seed=seed)
+        _check_draws(y, before, distribution)
         y = self.model.admissible(ops.cast(y, before.dtype), state)
         outputs = self._outputs(y, distribution, running)
         if self.stop is not None:
@@ -229,6 +233,21 @@ def _number_of_rows(x: Any) -> int:
     same = all(isinstance(a, np.ndarray) and a.ndim for a in arrays)
     rows = {len(a) for a in arrays} if same else set()
     return rows.pop() if len(rows) == 1 else 0
+
+
+def _check_draws(y: Tensor, before: Tensor, distribution: td.Distribution) -> None:
+    """Refuse draws that are no events such as those before them."""
+    if not checks.same_shape(y.shape[1:], before.shape[1:]):
+        raise ValueError(
+            f"Rollout: the events that are known have the shape {tuple(before.shape[1:])}, those "
+            f"that are drawn, of {distribution!r}, {tuple(y.shape[1:])}; give a prefix of shape "
+            f"{('batch', 'time', *y.shape[1:])}"
+        )
+    if "int" in compat.dtype_of(before) and not distribution.discrete:
+        raise ValueError(
+            f"Rollout: the events that are known are integers, those that are drawn, of "
+            f"{distribution!r}, are not; give the prefix as floats"
+        )
 
 
 def _checked_outputs(outputs: str | Sequence[str]) -> str | tuple[str, ...]:
