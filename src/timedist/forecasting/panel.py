@@ -22,7 +22,7 @@ _TIME = re.compile(
     r"(\d{4}(?:-\d\d(?:-\d\d)?)?)"
     r"(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)\s*(?:Z|[+-]\d\d:?\d\d)?)?"
 )
-_LARGEST = 1e30  # networks compute in float32, and with squares of what is left of the scale
+_LARGEST = 1e30  # networks compute in float32, and a forecast may be many times as large
 
 
 @dataclass(frozen=True)
