@@ -69,6 +69,12 @@ def named(owner: str, inputs: Any, needed: set[str]) -> None:
         raise ValueError(f"{owner} needs the inputs {sorted(needed)}, got {given}")
 
 
+def are_lags(given: Sequence) -> bool:
+    """Whether these are distinct ints, one or more, of at least 1."""
+    whole = len(given) > 0 and all(isinstance(lag, int) and lag >= 1 for lag in given)
+    return whole and len(set(given)) == len(given)
+
+
 def fraction(owner: str, name: str, given: Any) -> float:
     """A number from 0 to 1."""
     if not is_number(given) or not 0.0 <= given <= 1.0:

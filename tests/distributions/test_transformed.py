@@ -110,3 +110,6 @@ def test_moments_of_another_unit_are_those_of_the_base():
         d = td.TransformedDistribution(base, affine)
         np.testing.assert_array_equal(array(d.mean()), 1.0 + 2.0 * array(base.mean()))
         np.testing.assert_array_equal(array(d.variance()), 4.0 * array(base.variance()))
+        mirrored = td.TransformedDistribution(base, tf.Chain([tf.Negative(), affine]))
+        np.testing.assert_array_equal(array(mirrored.mean()), -array(d.mean()))
+        np.testing.assert_array_equal(array(mirrored.variance()), array(d.variance()))

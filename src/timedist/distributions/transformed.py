@@ -14,7 +14,7 @@ from timedist.distributions.composite import Composite
 from timedist.distributions.fields import component
 from timedist.distributions.pushforward import Pushforward, typical
 from timedist.distributions.shapes import static_shape
-from timedist.distributions.transforms import Affine, Transform
+from timedist.distributions.transforms import Transform
 from timedist.distributions.value import Shape
 from timedist.ops import compat, special
 
@@ -37,7 +37,7 @@ class TransformedDistribution(Pushforward, Composite):
             the transform is not defined on the whole support of the base.
 
     Quantiles are those of the base, transformed. Mean and variance are those of the base where the
-    transform is `Affine`, else exact by quadrature where they exist: a mean that is infinite, as
+    transform is linear, else exact by quadrature where they exist: a mean that is infinite, as
     that of 1/X of an exponential X, comes out as a large number. Entropy and CRPS are exact by
     quadrature; the mode has no formula. The divergence between two distributions with the same
     transform is that of the bases.
@@ -141,14 +141,15 @@ class TransformedDistribution(Pushforward, Composite):
         return ops.stop_gradient(special.where(finite & (limit == limit), limit, -math.inf))
 
     def _mean(self) -> Tensor:
-        if isinstance(self.transform, Affine):
-            return self.transform.forward(self.base._hook("mean")())
-        return numerical.mean(self)
+        if self.transform._slope() is None:
+            return numerical.mean(self)
+        return self.transform.forward(self.base._hook("mean")())
 
     def _variance(self) -> Tensor:
-        if isinstance(self.transform, Affine):
-            return ops.square(self.transform.scale) * self.base._hook("variance")()
-        return numerical.variance(self)
+        slope = self.transform._slope()
+        if slope is None:
+            return numerical.variance(self)
+        return slope * slope * self.base._hook("variance")()
 
     def _entropy(self) -> Tensor:
         growth = numerical.expectation(self.base, lambda x, _: self.transform.log_slope(x))

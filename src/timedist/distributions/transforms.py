@@ -74,6 +74,10 @@ class Transform(Value):
     def _log_slope(self, x: Tensor) -> Tensor:
         raise NotImplementedError
 
+    def _slope(self) -> Tensor | float | None:
+        """|f'|, where it is the same everywhere; else `None`."""
+        return None
+
     def _as_tensor(self, x: Any) -> Tensor:
         if compat.is_tensor(x):
             return x
@@ -121,6 +125,9 @@ class Affine(Transform):
 
     def _log_slope(self, x: Tensor) -> Tensor:
         return ops.log(self.scale) + ops.zeros_like(x)
+
+    def _slope(self) -> Tensor:
+        return self.scale
 
 
 class Sinh(Transform):
@@ -314,6 +321,9 @@ class Negative(Transform):
     def _log_slope(self, x: Tensor) -> Tensor:
         return ops.zeros_like(x)
 
+    def _slope(self) -> float:
+        return 1.0
+
 
 class Chain(Transform):
     r"""Several transforms in turn, the last of the list first: `Chain([f, g])` is $y = f(g(x))$.
@@ -371,3 +381,7 @@ class Chain(Transform):
             total = total + part.log_slope(x)
             x = part.forward(x)
         return total
+
+    def _slope(self) -> Tensor | float | None:
+        slopes = [transform._slope() for transform in self.transforms]
+        return None if any(slope is None for slope in slopes) else math.prod(slopes)

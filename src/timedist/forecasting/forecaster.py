@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from timedist import checks
 from timedist.datasets.windows import RandomWindows, SeriesWindows
 from timedist.forecasting import networks, storage
 from timedist.forecasting.ensemble import Ensemble
@@ -456,7 +457,7 @@ def _check(config: dict[str, Any]) -> None:
         raise ForecastingError(
             f"seed must be a whole number from 0 to {2**31 - members - 1}, got {seed!r}"
         )
-    if lags is not None and not _are_lags(lags):
+    if lags is not None and not checks.are_lags(lags):
         raise ForecastingError(f"lags must be different whole numbers from 1 on, got {lags!r}")
     head, network = config["head"], config["network"]
     if head not in HEADS:
@@ -468,11 +469,6 @@ def _check(config: dict[str, Any]) -> None:
         raise ForecastingError(f"learning_rate must be positive, got {learning_rate!r}")
     if not 0 <= weighting < math.inf:
         raise ForecastingError(f"weighting must be 0 or larger, got {weighting!r}")
-
-
-def _are_lags(lags: list) -> bool:
-    whole = bool(lags) and all(isinstance(lag, int) and lag >= 1 for lag in lags)
-    return whole and len(set(lags)) == len(lags)
 
 
 class _EpochDone(keras.callbacks.Callback):

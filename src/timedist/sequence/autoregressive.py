@@ -438,7 +438,6 @@ def _params_size(owner: str, head: Head) -> int:
 
 def _checked_lags(owner: str, lags: Sequence[int]) -> tuple[int, ...]:
     lags = tuple(lags)
-    valid = lags and all(isinstance(lag, int) and lag >= 1 for lag in lags)
-    if not valid or len(set(lags)) != len(lags):
+    if not checks.are_lags(lags):
         raise ValueError(f"{owner}: lags must be distinct ints >= 1, got {lags!r}")
     return tuple(sorted(lags))
