@@ -24,11 +24,20 @@ from keras.src.backend import get_keras_mask, set_keras_mask
 # RNN layers tell the cells of this class when a sequence begins and ends; they have no public hook.
 from keras.src.layers.rnn.dropout_rnn_cell import DropoutRNNCell
 
+# Under a `tf.distribute` strategy each replica's loss is its share of that of all.
+from keras.src.losses.loss import scale_loss_for_distribution
+
 # `draw_seed` has no public name: samplers that `keras.random` lacks must spend the same seeds as
 # those it has.
 from keras.src.random.seed_generator import draw_seed
 
-__all__ = ["DropoutRNNCell", "draw_seed", "get_keras_mask", "set_keras_mask"]
+__all__ = [
+    "DropoutRNNCell",
+    "draw_seed",
+    "get_keras_mask",
+    "scale_loss_for_distribution",
+    "set_keras_mask",
+]
 
 Tensor = Any
 
