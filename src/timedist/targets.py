@@ -132,8 +132,8 @@ class Targets:
 
     def negative_log_likelihood(self) -> Tensor:
         """-log p of every batch element, in nats."""
-        if self.observed is None:
-            return -self.distribution.log_prob(self.value)
+        if self.observed is None:  # the value is of the right shape and dtype already
+            return -self.distribution._on_device()._hook("log_prob")(self.value)
         return -self.distribution.log_prob_where(self.value, self.observed)
 
     def crps(self) -> Tensor:
@@ -235,6 +235,8 @@ def _mask_like(mask: Any, distribution: Distribution) -> Tensor:
 
 def _refuse_nan(value: Tensor, observed: Tensor | None, owner: str) -> None:
     if not all(compat.is_concrete(x) for x in (value, observed) if x is not None):
+        return
+    if not compat.has_nan(value):
         return
     bad = np.isnan(compat.to_numpy(value))
     if observed is not None:

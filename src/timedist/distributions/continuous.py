@@ -96,7 +96,8 @@ class Normal(Symmetric):
     """
 
     def _log_prob(self, x: Tensor) -> Tensor:
-        return -0.5 * ops.square(self._z(x)) - ops.log(self.scale) - _LOG_SQRT_2PI
+        z = self._z(x)
+        return -_LOG_SQRT_2PI - (0.5 * z * z + ops.log(self.scale))
 
     def _std_cdf(self, z: Tensor) -> Tensor:
         return special.ndtr(z)

@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from numbers import Integral
 from typing import Any, ClassVar
 
-import keras
 import numpy as np
 from keras import ops
 
@@ -133,12 +132,12 @@ class Head(DistributionLayer):
 
     def _read(self, raw: Tensor, make: Any = None) -> Any:
         """The family with valid parameters from a tensor whose last axis holds the raw ones."""
-        lead = ops.shape(raw)[:-1]
         values = {name: getattr(self, name) for name in self.fixed}
         sizes, parts = self._split_into()
         for (name, shape, to_valid), piece in zip(parts, special.parts(raw, sizes), strict=True):
             fits = len(shape) == 1
-            values[name] = to_valid(piece if fits else ops.reshape(piece, (*lead, *shape)))
+            raw_one = piece if fits else ops.reshape(piece, (*ops.shape(raw)[:-1], *shape))
+            values[name] = to_valid(raw_one)
         return (make or self.family.trusted)(**values)
 
     @classmethod
@@ -338,8 +337,8 @@ class ZeroHead(Head):
 
 def at_least_float32(inputs: Tensor) -> Tensor:
     """The inputs in float64 if they are so, else in float32: no likelihood is in bfloat16."""
-    dtype = keras.backend.standardize_dtype(inputs.dtype)
-    return ops.cast(inputs, "float64" if dtype == "float64" else "float32")
+    precise = compat.dtype_of(inputs) in ("float32", "float64")
+    return inputs if precise else ops.cast(inputs, "float32")
 
 
 def mixture_of(raw: Tensor, number: int, components: Callable) -> td.MixtureSameFamily:

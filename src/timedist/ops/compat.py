@@ -149,6 +149,13 @@ def to_numpy(x: Any) -> np.ndarray:
     return x if isinstance(x, np.ndarray) else ops.convert_to_numpy(detach(x))
 
 
+def has_nan(x: Any) -> bool:
+    """Whether there is a NaN among the numbers of a concrete tensor."""
+    if backend_name() == "torch" and is_tensor(x):  # without the copy that Keras makes for NumPy
+        return bool(x.isnan().any())
+    return bool(np.isnan(to_numpy(x)).any())
+
+
 def as_it_is(x: Any) -> Tensor:
     """An array, a scalar of NumPy or a tensor as a tensor of its own dtype."""
     # A NumPy scalar would become a float32, an array keeps its dtype. A new view, because JAX

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import keras
@@ -16,7 +17,12 @@ Tensor = Any
 
 def finfo(x: Tensor) -> np.finfo:
     """NumPy's description of the floating dtype of `x`."""
-    return np.finfo(keras.backend.standardize_dtype(x.dtype))
+    return _finfo(x.dtype)
+
+
+@cache
+def _finfo(dtype: Any) -> np.finfo:
+    return np.finfo(keras.backend.standardize_dtype(dtype))
 
 
 def where(condition: Tensor, x: Tensor, y: Tensor) -> Tensor:
@@ -70,6 +76,15 @@ def minimum(x: Tensor | float, bound: Tensor | float) -> Tensor:
     """The smaller of two tensors or numbers; see `maximum`."""
     numbers = isinstance(x, (int, float)) and isinstance(bound, (int, float))
     return min(x, bound) if numbers else where(x > bound, bound, x)
+
+
+def hypot(x: Tensor, number: float) -> Tensor:
+    """The root of x^2 + number^2, which does not overflow, in the dtype of `x`."""
+    if compat.backend_name() == "torch":
+        import torch
+
+        return torch.hypot(x, x.new_full((), number))
+    return ops.hypot(x, ops.cast(number, x.dtype))
 
 
 def floor(x: Tensor) -> Tensor:

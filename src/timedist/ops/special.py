@@ -25,6 +25,7 @@ from timedist.ops.elementary import (  # noqa: F401
     finfo,
     floor,
     full_like,
+    hypot,
     largest_so_far,
     maximum,
     minimum,
