@@ -24,8 +24,9 @@ from benchmarks.pairs import compared, machine
 
 HEADER = """# How fast it is
 
-`make benchmark` measures both sides of each line in turn, each in a process of its own, and writes
-this page; `python -m benchmarks --only NAME --page docs/performance.md` renews some of its tables.
+`make benchmark` measures both sides of each line in turn, each in a process of its own where
+nothing else is said, and writes this page;
+`python -m benchmarks --only NAME --page docs/performance.md` renews some of its tables.
 Medians, and the median of the ratios of runs next to each other. Under each heading stands where
 and when it was measured.
 """

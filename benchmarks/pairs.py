@@ -51,6 +51,8 @@ class Pair:
         unit: in the table; seconds may be shown in `"ms"` or `"us"`.
         per: how many units of work a run does.
         rounds: runs of either side; default: as many as are asked for.
+        together: whether one process holds both sides, of one backend: where a few hundredths
+            matter, as processes of the same code differ by more.
     """
 
     what: str
@@ -61,6 +63,7 @@ class Pair:
     unit: str = "ms"
     per: int = 1
     rounds: int | None = None
+    together: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ class Curve:
         """A line of the table, measured."""
         worker = Worker(replace(self.side, arguments={**self.side.arguments, "sizes": self.sizes}))
         worker.close()
-        found = worker.first["value"]
+        found = worker.first[0]["value"]
         slope = exponent(self.sizes, found)
         reached = "yes" if round(slope, 2) <= self.most else "no"
         ends = f"{_rounded(1e3 * found[0])} ms to {_rounded(1e3 * found[-1])} ms"
@@ -159,13 +162,14 @@ PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 
 
 class Worker:
-    """A process of one side."""
+    """A process of one side, or of more of the same backend."""
 
-    def __init__(self, side):
+    def __init__(self, *sides):
         environment = {**PAGES, **os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-        if side.backend is not None:
-            environment["KERAS_BACKEND"] = side.backend
-        command = [sys.executable, "-m", "benchmarks.worker", side.path, json.dumps(side.arguments)]
+        if sides[0].backend is not None:
+            environment["KERAS_BACKEND"] = sides[0].backend
+        command = [sys.executable, "-m", "benchmarks.worker"]
+        command += [part for side in sides for part in (side.path, json.dumps(side.arguments))]
         self.process = subprocess.Popen(
             command,
             cwd=ROOT,
@@ -175,26 +179,28 @@ class Worker:
             stderr=subprocess.DEVNULL,
             text=True,
         )
-        self.side = side
-        self.first = self._answer()
+        self.sides = sides
+        self.first = [self._answer() for _ in sides]
 
     def _answer(self):
         line = self.process.stdout.readline()
         if not line:
-            raise RuntimeError(f"{self.side.name}: `{self.side.path}` ended without an answer")
+            paths = " or ".join(f"`{side.path}`" for side in self.sides)
+            raise RuntimeError(f"{paths} ended without an answer")
         return json.loads(line)
 
-    def run(self):
-        """The figures of one more run."""
-        self.process.stdin.write("run\n")
+    def run(self, number=0):
+        """The figures of one more run of the side of that number."""
+        self.process.stdin.write(f"{number}\n")
         self.process.stdin.flush()
         return self._answer()
 
     def settle(self):
         """Some runs that do not count, of what is quick: the first ones ask for memory."""
-        for _ in range(5):
-            if self.run()["seconds"] > 0.2:
-                return
+        for number in range(len(self.sides)):
+            for _ in range(5):
+                if self.run(number)["seconds"] > 0.2:
+                    break
 
     def close(self):
         """End the process."""
@@ -211,7 +217,8 @@ def compared(pair, rounds):
 
 def _measured(pair, rounds):
     """The figures of both sides; where pairs differ in the figure only they are measured once."""
-    sides, way = (pair.ours, pair.theirs), _fresh if pair.figure == "first" else _warm
+    warm = _together if pair.together else _warm
+    sides, way = (pair.ours, pair.theirs), _fresh if pair.figure == "first" else warm
     what = repr((way, sides, rounds))
     if what not in _found:
         _found[what] = way(sides, rounds)
@@ -226,7 +233,7 @@ def _fresh(sides, rounds):
 def _first(side):
     worker = Worker(side)
     worker.close()
-    return worker.first
+    return worker.first[0]
 
 
 def _warm(sides, rounds):
@@ -239,6 +246,16 @@ def _warm(sides, rounds):
     finally:
         for worker in workers:
             worker.close()
+
+
+def _together(sides, rounds):
+    """Figures of later runs of one process for both sides."""
+    worker = Worker(*sides)
+    try:
+        worker.settle()
+        return [[worker.run(number) for number in range(len(sides))] for _ in range(rounds)]
+    finally:
+        worker.close()
 
 
 def version(package):

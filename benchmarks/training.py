@@ -212,15 +212,16 @@ def sections():
         f"One training step of a network with {INPUTS} inputs, an LSTM of {UNITS} and {OUTPUTS} "
         f"outputs at {STEPS} steps, for {BATCH} sequences."
     )
-    yield Section("Heads", f"{net} The other side has another loss.", tuple(_of_heads()))
+    text = "The other side has another loss, and is in the same process."
+    yield Section("Heads", f"{net} {text}", tuple(_of_heads()))
     yield Section("Networks", f"{net} The other side is another library.", tuple(_of_networks()))
 
     text = "The time of a part of the step, and that of the whole: what is left is the rest."
     yield Section("Where a training step goes", f"{net} {text}", tuple(_of_parts()))
 
 
-def _pair(what, ours, theirs, most=None):
-    return Pair(what, ours, theirs, most, per=BATCHES)
+def _pair(what, ours, theirs, most=None, **more):
+    return Pair(what, ours, theirs, most, per=BATCHES, **more)
 
 
 def _mine(backend, **arguments):
@@ -232,10 +233,10 @@ def _of_heads():
         for head in ("normal", "mixture"):
             hand = side("by hand", "by_hand", backend, "keras", head=head)
             what = f"{head} head against its loss by hand, {backend}"
-            yield _pair(what, _mine(backend, head=head), hand, 1.03)
+            yield _pair(what, _mine(backend, head=head), hand, 1.03, together=True)
         twin = side("mean squared error", "point", backend, "keras")
         what = f"normal head against the deterministic twin, {backend}"
-        yield _pair(what, _mine(backend), twin, 1.1)
+        yield _pair(what, _mine(backend), twin, 1.1, together=True)
 
 
 def _of_networks():
