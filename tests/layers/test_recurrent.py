@@ -139,13 +139,19 @@ def test_half_precision():
 
 def test_the_kernel_is_taken_where_there_is_one(monkeypatch):
     """And only there, or these tests would compare Keras with itself."""
-    taken, original = [], recurrent.by_kernel
+    taken, original, whole = [], recurrent.by_kernel, recurrent.by_torch
 
     def counting(*args):
         taken.append(original(*args) is not None)
         return original(*args)
 
+    def counting_whole_calls(*args):
+        found = whole(*args)
+        taken.extend([] if found is None else [True])
+        return found
+
     monkeypatch.setattr(recurrent, "by_kernel", counting)
+    monkeypatch.setattr(recurrent, "by_torch", counting_whole_calls)
     for options in ({}, {"return_sequences": True}, {"dropout": 0.5}):
         pair("gru", **options)[0](X, mask=MASK)
     pair("gru", dropout=0.5)[0](X, training=True)

@@ -32,6 +32,13 @@ class LSTM(keras.layers.LSTM):
     (2, 7, 4)
     """
 
+    def call(
+        self, sequences: Tensor, initial_state: Any = None, mask: Any = None, training: bool = False
+    ) -> Any:
+        """The outputs of all steps or the last, and the states if they are asked for."""
+        found = _called(self, sequences, initial_state, mask, training)
+        return super().call(sequences, initial_state, mask, training) if found is None else found
+
     def inner_loop(
         self, sequences: Tensor, initial_state: Any, mask: Any, training: bool = False
     ) -> tuple:
@@ -54,6 +61,13 @@ class GRU(keras.layers.GRU):
     (2, 7, 4)
     """
 
+    def call(
+        self, sequences: Tensor, initial_state: Any = None, mask: Any = None, training: bool = False
+    ) -> Any:
+        """The outputs of all steps or the last, and the states if they are asked for."""
+        found = _called(self, sequences, initial_state, mask, training)
+        return super().call(sequences, initial_state, mask, training) if found is None else found
+
     def inner_loop(
         self, sequences: Tensor, initial_state: Any, mask: Any, training: bool = False
     ) -> tuple:
@@ -61,11 +75,18 @@ class GRU(keras.layers.GRU):
         return _looped(self, super().inner_loop, sequences, initial_state, mask, training)
 
 
+def _called(layer: Any, x: Tensor, start: Any, mask: Any, training: bool) -> Tensor | None:
+    return recurrent.by_torch(layer, x, _one(mask), training) if start is None else None
+
+
+def _one(mask: Any) -> Any:
+    """The mask of the sequences; Keras may give those of the states with it."""
+    return mask[0] if isinstance(mask, (list, tuple)) else mask
+
+
 def _looped(
     layer: Any, by_keras: Any, x: Tensor, start: Any, mask: Any, training: bool
 ) -> tuple[Tensor, Tensor, list[Tensor]]:
-    if isinstance(mask, (list, tuple)):
-        mask = mask[0]
     states = list(start) if isinstance(start, (list, tuple)) else [start]
-    found = recurrent.by_kernel(layer, x, states, mask, training)
+    found = recurrent.by_kernel(layer, x, states, _one(mask), training)
     return by_keras(x, start, mask, training=training) if found is None else found
