@@ -4,8 +4,16 @@ import numpy as np
 import pytest
 from helpers import to_numpy
 from keras import ops
+from scipy import stats
 
-from timedist.distributions import Independent, Normal, Poisson, VariationalGaussianProcess
+from timedist.distributions import (
+    Gamma,
+    Hurdle,
+    Independent,
+    Normal,
+    Poisson,
+    VariationalGaussianProcess,
+)
 from timedist.ops import compat
 from timedist.targets import Targets
 
@@ -62,3 +70,12 @@ def test_the_transform_of_counts_has_two_ends():
     np.testing.assert_allclose(to_numpy(upto)[:, 0], ends[1:], atol=1e-6)
     below, upto = targets().transform()
     assert to_numpy(below).tolist() == to_numpy(upto).tolist() == np.full((2, 2, 3), 0.5).tolist()
+
+
+def test_the_transform_of_a_probability_beside_a_density_has_two_ends():
+    sales = Hurdle(Gamma([2.0, 2.0, 2.0], 1.0), probs=0.4)
+    y = np.array([0.0, 1.5, 3.0], "float32")
+    below, upto = Targets.of(y, sales, "error", "The test").transform()
+    inside = 0.4 + 0.6 * stats.gamma(2.0).cdf(y)
+    np.testing.assert_allclose(to_numpy(upto), inside, rtol=1e-5)
+    np.testing.assert_allclose(to_numpy(below), [0.0, *inside[1:]], rtol=1e-5)

@@ -183,7 +183,12 @@ class Targets:
             )
         value = self.filled()
         upto = distribution.cdf(value)
-        return upto - distribution.prob(value) if distribution.discrete else upto, upto
+        if not (distribution.discrete or distribution._mixed):
+            return upto, upto
+        mass = distribution.prob(value)
+        if distribution._mixed:
+            mass = special.where(distribution._on_device()._has_mass(value), mass, 0.0)
+        return special.maximum(upto - mass, 0.0), upto
 
 
 def _checked_distribution(y_pred: Any, owner: str) -> Distribution:

@@ -158,3 +158,46 @@ def test_families_with_an_unknown_batch_size():
 
     shapes = [tuple(r.shape) for r in everything(ops.zeros((5, 2)), ops.zeros((5,)))]
     assert shapes == [(5,), (5,), (5,), (3, 5), (5,)]
+
+
+def with_masses():
+    """Counts with zeros beside a density, a stock that sells out, and a plain component."""
+    parts = [
+        td.Hurdle(td.Gamma(2.5, 0.7), probs=0.6),
+        td.Censored(td.Normal(0.3, 1.2), high=2.0),
+        td.Normal(1.0, 2.0),
+    ]
+    return td.Mixture(td.Categorical(probs=[0.5, 0.3, 0.2]), parts), parts
+
+
+def test_a_density_counts_for_nothing_where_another_component_has_a_probability():
+    d, (hurdle, censored, plain) = with_masses()
+    found = to_numpy(d.log_prob(np.array([0.0, 2.0, 1.0], "float32")))
+    sold_out = stats.norm(0.3, 1.2).sf(2.0)
+    inside = 0.5 * 0.4 * stats.gamma(2.5, scale=1 / 0.7).pdf(1.0)
+    inside += 0.3 * stats.norm(0.3, 1.2).pdf(1.0) + 0.2 * stats.norm(1.0, 2.0).pdf(1.0)
+    expected = np.log([0.5 * 0.6, 0.3 * sold_out, inside])
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    for part in (hurdle, censored):
+        assert part._mixed
+    assert d._mixed and not plain._mixed
+
+
+def test_what_is_no_density_has_no_entropy_by_quadrature():
+    d, _ = with_masses()
+    with pytest.raises(NotImplementedError, match="single values have a probability"):
+        d.entropy()
+    with pytest.raises(NotImplementedError, match="single values have a probability"):
+        d.kl_divergence(d)
+
+
+def test_draws_at_a_probability_move_with_no_parameter():
+    def total(rate):
+        d = td.Mixture(
+            td.Categorical(probs=[0.5, 0.5]),
+            [td.Hurdle(td.Gamma(2.0, rate), probs=0.9), td.Hurdle(td.Gamma(3.0, rate), probs=0.8)],
+        )
+        draws = d.sample(500, seed=3)
+        return ops.where(draws == 0.0, draws, 0.0)
+
+    assert gradient(total, np.array(0.7, "float32"))[0] == 0.0

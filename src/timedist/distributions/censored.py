@@ -30,8 +30,9 @@ class Censored(Ends):
             inf.
 
     Raises:
-        ValueError: if the base has vector events, `low` is not below `high`, an end of a family of
-            integers is no whole number or the shapes do not broadcast.
+        ValueError: if the base has vector events or is as `Hurdle`, single values of which have a
+            probability beside a density; `low` is not below `high`, an end of a family of integers
+            is no whole number or the shapes do not broadcast.
 
     `log_prob` of a value at an end or beyond is the logarithm of the mass of that end, so that
     values need not be clipped before they are scored. With a continuous base the ends have masses
@@ -51,6 +52,9 @@ class Censored(Ends):
     @property
     def _mixed(self) -> bool:  # type: ignore[override]
         return not self.discrete
+
+    def _has_mass(self, x: Tensor) -> Tensor:
+        return (x <= self.low) | (x >= self.high)
 
     def _check(self) -> None:
         super()._check()

@@ -40,6 +40,15 @@ class Composite(Distribution):
         return f"{name}({', '.join(part._family for part in self._parts)})"
 
 
+def refuse_masses(family: str, base: Any) -> None:
+    """A `ValueError` for a base single values of which have a probability beside its density."""
+    if base._mixed:
+        raise ValueError(
+            f"{family}: single values of {base!r} have a probability beside its density; put it "
+            f"the other way round, as in `Hurdle({family}(...))`"
+        )
+
+
 def in_one_batch(family: str, values: dict[str, Any], zeros: dict[str, Tensor]) -> dict[str, Any]:
     """The values with the batches of some of them broadcast against each other.
 

@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from timedist.distributions import constraints, numerical, shapes
-from timedist.distributions.composite import Composite
+from timedist.distributions.composite import Composite, refuse_masses
 from timedist.distributions.fields import component, parameter
 from timedist.distributions.value import Shape
 from timedist.ops import compat, special
@@ -81,6 +81,7 @@ class Ends(Composite):
                 f"{type(self).__name__}: base must have scalar events and be continuous or a "
                 f"family of integers, got {base!r}"
             )
+        refuse_masses(type(self).__name__, base)
 
     def _batch_shape(self) -> Shape:
         return self.base.batch_shape

@@ -77,9 +77,23 @@ class _WithZeros(Composite):
                 f"got {base!r}"
             )
 
+        if base._mixed and compat.is_concrete(base._zeros()):
+            self._refuse_zeros()
+
+    def _refuse_zeros(self) -> None:
+        """A `ValueError` for a continuous base that has a mass at zero of its own."""
+        at_zero = self.base._hook("cdf")(self.base._zeros())
+        if compat.to_numpy(at_zero).max() > 0.0:
+            raise ValueError(
+                f"{type(self).__name__}: zero has a probability in {self.base!r} already"
+            )
+
     @property
     def _mixed(self) -> bool:  # type: ignore[override]
         return not self.discrete
+
+    def _has_mass(self, x: Tensor) -> Tensor:
+        return (x == 0.0) | self.base._has_mass(x)
 
     def _batch_shape(self) -> Shape:
         return self.base.batch_shape
@@ -197,7 +211,7 @@ class ZeroInflated(_WithZeros):
 
     Raises:
         ValueError: if both or neither of `logits` and `probs` is given, or `base` has negative
-            values.
+            values or, if it is continuous, a probability of zero.
 
     With a continuous base zero has a probability and all else a density: `log_prob(0)` is the
     logarithm of the probability, elsewhere that of the density, and `entropy` adds both parts.
@@ -235,7 +249,7 @@ class Hurdle(_WithZeros):
 
     Raises:
         ValueError: if both or neither of `logits` and `probs` is given, or `base` has negative
-            values.
+            values or, if it is continuous, a probability of zero.
 
     Source: Mullahy: Specification and Testing of Some Modified Count Data Models (1986).
 

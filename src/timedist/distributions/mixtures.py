@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import reduce
 from typing import Any, ClassVar
@@ -69,6 +70,13 @@ class Mixing(Composite):
                 f"{self._family} has no {name}: its events have shape {self.event_shape}; {remedy}"
             )
 
+    def _only_densities(self, name: str) -> None:
+        if self._mixed:
+            raise NotImplementedError(
+                f"{self._family} has no {name}: single values have a probability beside the "
+                "density; estimate it by samples and their `log_prob`"
+            )
+
     # --- densities -----------------------------------------------------------------------------
 
     def _mix(self, each: Tensor) -> Tensor:
@@ -82,7 +90,25 @@ class Mixing(Composite):
         return self._each(lambda c: c._hook(name)(x))
 
     def _log_prob(self, x: Tensor) -> Tensor:
-        return self._log_mix(self._at_each("log_prob", x))
+        each = self._at_each("log_prob", x)
+        return self._log_mix(self._where_masses_count(x, each) if self._mixed else each)
+
+    @property
+    def _mixed(self) -> bool:  # type: ignore[override]
+        return any(part._mixed for part in self._parts)
+
+    def _masses(self, x: Tensor) -> Tensor:
+        x = self._lift(x, 0)
+        return self._each(lambda c: c._has_mass(x + c._zeros()))
+
+    def _has_mass(self, x: Tensor) -> Tensor:
+        return ops.any(self._masses(x), axis=-1)
+
+    def _where_masses_count(self, x: Tensor, each: Tensor) -> Tensor:
+        """Log probabilities, and no log density where another component has a probability."""
+        masses = self._masses(x)
+        no_more = ops.any(masses, axis=-1, keepdims=True) & ~masses
+        return special.where(no_more, -math.inf, each)
 
     def _log_cdf(self, x: Tensor) -> Tensor:
         return self._log_mix(self._at_each("log_cdf", x))
@@ -160,6 +186,7 @@ class Mixing(Composite):
 
     def _entropy(self) -> Tensor:
         self._only_scalars("entropy", "estimate it by the mean of `-log_prob` of samples")
+        self._only_densities("entropy")
         return self._method.entropy(self)
 
     def _crps(self, y: Tensor) -> Tensor:
@@ -168,6 +195,8 @@ class Mixing(Composite):
 
     def _kl(self, other: Mixing) -> Tensor:
         self._only_scalars("kl_divergence", "estimate it by samples")
+        self._only_densities("kl_divergence")
+        other._only_densities("kl_divergence")
         if self.discrete != other.discrete:
             raise NotImplementedError(
                 f"{self._family} has no kl_divergence from {other._family}: only one is discrete"
@@ -200,7 +229,7 @@ class Mixing(Composite):
             return ops.where(upper_half, 1.0 - p - self._survival(x), self._cdf(x) - p)
 
         root = solve.increasing_root(residual, lower, upper)
-        slope = ops.exp(self._log_prob(root))
+        slope = self._slope_at(root, ops.exp(self._log_prob(root)))
         return solve.with_implicit_gradient(root, residual(root), slope)
 
     # --- drawing -------------------------------------------------------------------------------
@@ -246,7 +275,11 @@ class Mixing(Composite):
         weights = ops.softmax(log_weights, axis=-1)
         both = self._each(lambda c: ops.stack([c.cdf(at), c.prob(at)], axis=0), 0, given)
         cdf, density = (ops.sum(weights * each, axis=-1) for each in (both[0], both[1]))
-        return solve.with_implicit_gradient(x, cdf, density)
+        return solve.with_implicit_gradient(x, cdf, self._slope_at(x, density))
+
+    def _slope_at(self, x: Tensor, density: Tensor) -> Tensor:
+        """The density, zero where there is a probability: such a value moves with no parameter."""
+        return special.where(self._has_mass(x), 0.0, density) if self._mixed else density
 
     def _conditional_of(self, part: Distribution, i: int, before: Tensor) -> Distribution:
         hook = getattr(part, "_conditional", None)
@@ -345,7 +378,8 @@ class Mixture(Mixing):
         TypeError: if a component is no distribution.
         ValueError: if the number or the shapes do not fit, or only some components are discrete.
 
-    Quantiles and samples have the gradients of `MixtureSameFamily`.
+    Quantiles and samples have the gradients of `MixtureSameFamily`. Where a component has a
+    probability beside its density, as `Hurdle` at zero, the densities of the others do not count.
 
     Source: Bishop: Pattern Recognition and Machine Learning, section 9.2.
 
@@ -416,7 +450,7 @@ def _log_mass(part: Distribution, k: Tensor) -> Tensor:
     zero = ops.zeros_like(low)
     inside = (k >= low) & (k <= high)
     body = part._hook("log_mass")(special.minimum(special.maximum(k + zero, low), high))
-    return special.where(inside, body, -float("inf"))
+    return special.where(inside, body, -math.inf)
 
 
 def _log_tails(part: Distribution, k: Tensor) -> tuple[Tensor, Tensor]:

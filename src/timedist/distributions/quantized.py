@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from timedist.distributions import constraints, sums
-from timedist.distributions.composite import Composite
+from timedist.distributions.composite import Composite, refuse_masses
 from timedist.distributions.counts import Integers
 from timedist.distributions.fields import component, parameter
 from timedist.distributions.inflated import in_batch_of_base
@@ -41,8 +41,8 @@ class Quantized(Integers, Composite):
             inf.
 
     Raises:
-        ValueError: if the base is discrete or has vector events, a bound is no whole number, or
-            `low` is above `high`.
+        ValueError: if the base is discrete, in single values too as `Hurdle` is, or has vector
+            events, a bound is no whole number, or `low` is above `high`.
 
     Source: Salimans, Karpathy, Chen, Kingma: PixelCNN++ (2017), section 2.1.
 
@@ -64,6 +64,7 @@ class Quantized(Integers, Composite):
             raise ValueError(
                 f"Quantized: base must be continuous with scalar events, got {self.base!r}"
             )
+        refuse_masses("Quantized", self.base)
         order = self.low <= self.high
         if compat.is_concrete(order) and not compat.to_numpy(order).all():
             raise ValueError(

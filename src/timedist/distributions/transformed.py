@@ -10,7 +10,7 @@ from keras import ops
 
 from timedist.distributions import numerical
 from timedist.distributions.base import Distribution
-from timedist.distributions.composite import Composite
+from timedist.distributions.composite import Composite, refuse_masses
 from timedist.distributions.fields import component
 from timedist.distributions.pushforward import Pushforward, typical
 from timedist.distributions.shapes import static_shape
@@ -33,8 +33,9 @@ class TransformedDistribution(Pushforward, Composite):
 
     Raises:
         TypeError: if `base` is no distribution or `transform` no transform.
-        ValueError: if the base is discrete, its events are no scalars, the shapes do not fit, or
-            the transform is not defined on the whole support of the base.
+        ValueError: if the base is discrete, in single values too as `Hurdle` is, its events are no
+            scalars, the shapes do not fit, or the transform is not defined on the whole support of
+            the base.
 
     Quantiles are those of the base, transformed. Mean and variance are those of the base where the
     transform is linear, else exact by quadrature where they exist: a mean that is infinite, as
@@ -74,6 +75,7 @@ class TransformedDistribution(Pushforward, Composite):
                 "TransformedDistribution: base must be continuous with scalar events, got "
                 f"{self.base!r}"
             )
+        refuse_masses("TransformedDistribution", self.base)
         zero = self.base._zeros()
         ends = [*numerical.support(self.base), *(end + zero for end in self.transform.domain)]
         if all(compat.is_concrete(end) for end in ends):

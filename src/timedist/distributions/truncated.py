@@ -46,8 +46,9 @@ class Truncated(Ends):
         high: upper end, above `low`, same unit; a discrete value may be equal to it. Default inf.
 
     Raises:
-        ValueError: if the base has vector events, `low` is not below `high`, the base has no mass
-            between them or the shapes do not broadcast.
+        ValueError: if the base has vector events or is as `Hurdle`, single values of which have a
+            probability beside a density; `low` is not below `high`, the base has no mass between
+            them or the shapes do not broadcast.
 
     The mass between the ends is a difference of lower or of upper tails, whichever are smaller, so
     an interval may lie far in a tail. Mean, variance, entropy and CRPS are exact sums or found by
