@@ -7,6 +7,7 @@ from keras import ops
 from scipy import stats
 
 from timedist.distributions import (
+    Censored,
     Gamma,
     Hurdle,
     Independent,
@@ -79,3 +80,8 @@ def test_the_transform_of_a_probability_beside_a_density_has_two_ends():
     inside = 0.4 + 0.6 * stats.gamma(2.0).cdf(y)
     np.testing.assert_allclose(to_numpy(upto), inside, rtol=1e-5)
     np.testing.assert_allclose(to_numpy(below), [0.0, *inside[1:]], rtol=1e-5)
+    stock = Censored(Normal([0.0, 0.0], 1.0), high=1.0)
+    y = np.array([1.0, 3.0], "float32")
+    below, upto = Targets.of(y, stock, "error", "The test").transform()
+    np.testing.assert_allclose(to_numpy(below), stats.norm.cdf([1.0, 1.0]), rtol=1e-5)
+    assert (to_numpy(upto) == 1.0).all()

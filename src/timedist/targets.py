@@ -182,13 +182,16 @@ class Targets:
                 "whose components have no distribution functions of their own"
             )
         value = self.filled()
+        if distribution._mixed:  # a value beyond an end that has a probability counts as the end
+            low, high = distribution._on_device()._hook("support")()
+            value = special.minimum(special.maximum(value, low), high)
         upto = distribution.cdf(value)
         if not (distribution.discrete or distribution._mixed):
             return upto, upto
         mass = distribution.prob(value)
         if distribution._mixed:
             mass = special.where(distribution._on_device()._has_mass(value), mass, 0.0)
-        return special.maximum(upto - mass, 0.0), upto
+        return upto - mass, upto
 
 
 def _checked_distribution(y_pred: Any, owner: str) -> Distribution:

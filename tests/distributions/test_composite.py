@@ -31,3 +31,6 @@ def test_zero_has_one_probability(wrapper):
     sales = wrapper(td.Censored(td.Gamma(2.0, 1.0), high=3.0), probs=0.4)
     expected = np.log([0.4, 0.6 * stats.gamma(2.0).sf(3.0)])
     np.testing.assert_allclose(to_numpy(sales.log_prob([0.0, 3.0])), expected, rtol=1e-5)
+    levels = np.array([0.2, 0.9, 0.97], "float32")  # 0.6 of 0.2 have the mass of what is sold out
+    found = to_numpy(sales.quantile(levels))
+    np.testing.assert_array_equal(found, np.array([0.0, 3.0, 3.0], "float32"))

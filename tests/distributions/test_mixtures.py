@@ -201,3 +201,22 @@ def test_draws_at_a_probability_move_with_no_parameter():
         return ops.where(draws == 0.0, draws, 0.0)
 
     assert gradient(total, np.array(0.7, "float32"))[0] == 0.0
+
+
+def test_quantiles_are_the_value_where_the_distribution_jumps():
+    d, _ = with_masses()
+    same = td.MixtureSameFamily(
+        td.Categorical(probs=[0.5, 0.5]), td.Censored(td.Normal([0.0, 1.0], 1.0), 0.0, 2.5)
+    )
+    for mixture, value in ((d, 0.0), (d, 2.0), (same, 0.0), (same, 2.5)):
+        upto = to_numpy(mixture.cdf(value))
+        below = upto - to_numpy(mixture.prob(value))
+        p = (below + (upto - below) * np.array([0.01, 0.5, 0.99])).astype("float32")
+        assert (to_numpy(mixture.quantile(p)) == value).all()
+        if below > 0.01:
+            assert to_numpy(mixture.quantile(np.float32(below - 0.01))) < value
+    ends = [td.Censored(td.Normal(), high=high) for high in (2.0, 4.0)]
+    stock = td.Mixture(td.Categorical(probs=[0.5, 0.5]), ends)
+    expected = 0.5 * stats.norm.sf([2.0, 4.0])
+    np.testing.assert_allclose(to_numpy(stock.prob([2.0, 4.0])), expected, rtol=1e-4)
+    assert to_numpy(stock.quantile(np.float32(0.9999))) < 4.0

@@ -54,7 +54,10 @@ class Censored(Ends):
         return not self.discrete
 
     def _has_mass(self, x: Tensor) -> Tensor:
-        return (x <= self.low) | (x >= self.high)
+        return (x == self.low) | (x == self.high)
+
+    def _masses_at(self) -> list[Tensor]:
+        return [self.low, self.high]
 
     def _check(self) -> None:
         super()._check()

@@ -32,6 +32,18 @@ class Composite(Distribution):
         """Whether all parts are discrete."""
         return all(part.discrete for part in self._parts)
 
+    def _masses_at(self) -> list[Tensor]:
+        """The values of a `_mixed` family that have a probability, each of the batch shape."""
+        raise NotImplementedError
+
+    def _or_mass(self, p: Tensor, x: Tensor) -> Tensor:
+        """The quantile `x`, found by a search, or the value where the distribution jumps over p."""
+        for value in self._masses_at():
+            upto = self._hook("cdf")(value)
+            below = upto - ops.exp(self._hook("log_prob")(value))
+            x = ops.where((p > below) & (p <= upto), value, x)
+        return x
+
     @property
     def _family(self) -> str:
         name = type(self).__name__.removesuffix("Distribution")

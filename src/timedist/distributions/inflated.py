@@ -95,6 +95,9 @@ class _WithZeros(Composite):
     def _has_mass(self, x: Tensor) -> Tensor:
         return (x == 0.0) | self.base._has_mass(x)
 
+    def _masses_at(self) -> list[Tensor]:
+        return [self.base._zeros(), *(self.base._masses_at() if self.base._mixed else [])]
+
     def _batch_shape(self) -> Shape:
         return self.base.batch_shape
 
@@ -140,7 +143,8 @@ class _WithZeros(Composite):
     def _quantile(self, p: Tensor) -> Tensor:
         if not self.discrete:
             inside = p > self.probs
-            return special.where(inside, numerical.quantile(self, p), 0.0)
+            found = special.where(inside, numerical.quantile(self, p), 0.0)
+            return self._or_mass(p, found) if self.base._mixed else found
         # What the base has below x, from F(x) = P(0) + weight (F_base(x) - P_base(0)).
         at_zero = ops.exp(self._log_zero())
         excess = (p - at_zero) * ops.exp(-self._log_weight())

@@ -97,6 +97,12 @@ class Mixing(Composite):
     def _mixed(self) -> bool:  # type: ignore[override]
         return any(part._mixed for part in self._parts)
 
+    def _masses_at(self) -> list[Tensor]:
+        parts = self._values[self.made_of]
+        if not isinstance(parts, tuple):
+            parts = [parts[..., k] for k in range(self.mixture.num_categories)]
+        return [value for part in parts if part._mixed for value in part._masses_at()]
+
     def _masses(self, x: Tensor) -> Tensor:
         x = self._lift(x, 0)
         return self._each(lambda c: c._has_mass(x + c._zeros()))
@@ -230,7 +236,8 @@ class Mixing(Composite):
 
         root = solve.increasing_root(residual, lower, upper)
         slope = self._slope_at(root, ops.exp(self._log_prob(root)))
-        return solve.with_implicit_gradient(root, residual(root), slope)
+        found = solve.with_implicit_gradient(root, residual(root), slope)
+        return self._or_mass(p, found) if self._mixed else found
 
     # --- drawing -------------------------------------------------------------------------------
 
