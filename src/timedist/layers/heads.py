@@ -337,8 +337,7 @@ class ZeroHead(Head):
 
 def at_least_float32(inputs: Tensor) -> Tensor:
     """The inputs in float64 if they are so, else in float32: no likelihood is in bfloat16."""
-    precise = compat.dtype_of(inputs) in ("float32", "float64")
-    return inputs if precise else ops.cast(inputs, "float32")
+    return ops.cast(inputs, "float64" if compat.dtype_of(inputs) == "float64" else "float32")
 
 
 def mixture_of(raw: Tensor, number: int, components: Callable) -> td.MixtureSameFamily:
