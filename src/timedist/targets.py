@@ -11,6 +11,7 @@ from keras import ops
 
 from timedist import checks, scores
 from timedist.distributions import Deterministic, Distribution, Independent
+from timedist.distributions.composite import has_mass
 from timedist.interop import as_distribution, is_distribution
 from timedist.ops import compat, random, special
 
@@ -190,7 +191,7 @@ class Targets:
             return upto, upto
         mass = distribution.prob(value)
         if distribution._mixed:
-            mass = special.where(distribution._on_device()._has_mass(value), mass, 0.0)
+            mass = special.where(has_mass(distribution._on_device(), value), mass, 0.0)
         return upto - mass, upto
 
 

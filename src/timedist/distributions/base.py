@@ -442,9 +442,9 @@ class Distribution(Value):
                 return special.where(ops.isfinite(value), value, 1.0)
         return ops.ones_like(like)
 
-    def _has_mass(self, x: Tensor) -> Tensor:
-        """Where a value of a `_mixed` family has a probability: `log_prob` is its logarithm."""
-        return ops.zeros_like(x, dtype="bool")
+    def _masses_at(self) -> list[Tensor]:
+        """The values of a `_mixed` family that have a probability, each of the batch shape."""
+        return []
 
     # --- dispatch ------------------------------------------------------------------------------
 

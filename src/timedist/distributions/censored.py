@@ -53,9 +53,6 @@ class Censored(Ends):
     def _mixed(self) -> bool:  # type: ignore[override]
         return not self.discrete
 
-    def _has_mass(self, x: Tensor) -> Tensor:
-        return (x == self.low) | (x == self.high)
-
     def _masses_at(self) -> list[Tensor]:
         return [self.low, self.high]
 

@@ -32,10 +32,6 @@ class Composite(Distribution):
         """Whether all parts are discrete."""
         return all(part.discrete for part in self._parts)
 
-    def _masses_at(self) -> list[Tensor]:
-        """The values of a `_mixed` family that have a probability, each of the batch shape."""
-        raise NotImplementedError
-
     def _or_mass(self, p: Tensor, x: Tensor) -> Tensor:
         """The quantile `x`, found by a search, or the value where the distribution jumps over p."""
         for value in self._masses_at():
@@ -50,6 +46,14 @@ class Composite(Distribution):
         if "_values" not in self.__dict__:  # a message about arguments of which nothing is made yet
             return name
         return f"{name}({', '.join(part._family for part in self._parts)})"
+
+
+def has_mass(d: Any, x: Tensor) -> Tensor:
+    """Where `x` is a value that has a probability: `log_prob` is the logarithm of that."""
+    found = ops.zeros_like(x, dtype="bool")
+    for value in d._masses_at():
+        found = found | (x == value)
+    return found
 
 
 def refuse_masses(family: str, base: Any) -> None:

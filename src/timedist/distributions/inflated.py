@@ -92,11 +92,8 @@ class _WithZeros(Composite):
     def _mixed(self) -> bool:  # type: ignore[override]
         return not self.discrete
 
-    def _has_mass(self, x: Tensor) -> Tensor:
-        return (x == 0.0) | self.base._has_mass(x)
-
     def _masses_at(self) -> list[Tensor]:
-        return [self.base._zeros(), *(self.base._masses_at() if self.base._mixed else [])]
+        return [self.base._zeros(), *self.base._masses_at()]
 
     def _batch_shape(self) -> Shape:
         return self.base.batch_shape

@@ -11,7 +11,7 @@ from keras import ops
 
 from timedist.distributions import numerical, solve, sums
 from timedist.distributions.base import Distribution
-from timedist.distributions.composite import Composite
+from timedist.distributions.composite import Composite, has_mass
 from timedist.distributions.discrete import Categorical
 from timedist.distributions.fields import component
 from timedist.distributions.value import Shape
@@ -101,18 +101,12 @@ class Mixing(Composite):
         parts = self._values[self.made_of]
         if not isinstance(parts, tuple):
             parts = [parts[..., k] for k in range(self.mixture.num_categories)]
-        return [value for part in parts if part._mixed for value in part._masses_at()]
-
-    def _masses(self, x: Tensor) -> Tensor:
-        x = self._lift(x, 0)
-        return self._each(lambda c: c._has_mass(x + c._zeros()))
-
-    def _has_mass(self, x: Tensor) -> Tensor:
-        return ops.any(self._masses(x), axis=-1)
+        return [value for part in parts for value in part._masses_at()]
 
     def _where_masses_count(self, x: Tensor, each: Tensor) -> Tensor:
         """Log probabilities, and no log density where another component has a probability."""
-        masses = self._masses(x)
+        x = self._lift(x, 0)
+        masses = self._each(lambda c: has_mass(c, x + c._zeros()))
         no_more = ops.any(masses, axis=-1, keepdims=True) & ~masses
         return special.where(no_more, -math.inf, each)
 
@@ -286,7 +280,7 @@ class Mixing(Composite):
 
     def _slope_at(self, x: Tensor, density: Tensor) -> Tensor:
         """The density, zero where there is a probability: such a value moves with no parameter."""
-        return special.where(self._has_mass(x), 0.0, density) if self._mixed else density
+        return special.where(has_mass(self, x), 0.0, density) if self._mixed else density
 
     def _conditional_of(self, part: Distribution, i: int, before: Tensor) -> Distribution:
         hook = getattr(part, "_conditional", None)
